@@ -1,0 +1,73 @@
+"""Fixtures for every level: one pair of real PostgreSQL servers and one Valkey per session, fresh databases per test."""
+
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import psycopg2
+import pytest
+
+from worker.demo.servers import PostgresServer, ValkeyServer, find_postgres
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def server_root() -> Iterator[Path]:
+    """A folder for servers; directly below /tmp, since socket paths are short and other users must reach it."""
+    root = Path(tempfile.mkdtemp(prefix="rns-test-"))
+    yield root
+    shutil.rmtree(root, ignore_errors=True)
+
+
+def _postgres(server_root: Path, name: str) -> Iterator[PostgresServer]:
+    server = PostgresServer(server_root / name, find_postgres()).create().start()
+    yield server
+    server.remove()
+
+
+@pytest.fixture(scope="session")
+def source_server(server_root: Path) -> Iterator[PostgresServer]:
+    """Neon's stand-in."""
+    yield from _postgres(server_root, "source")
+
+
+@pytest.fixture(scope="session")
+def target_server(server_root: Path) -> Iterator[PostgresServer]:
+    """Railway's stand-in."""
+    yield from _postgres(server_root, "target")
+
+
+@pytest.fixture(scope="session")
+def valkey_server(server_root: Path) -> Iterator[ValkeyServer]:
+    server = ValkeyServer(server_root / "valkey").start()
+    yield server
+    server.stop()
+
+
+def execute(dsn: str, statements: str) -> None:
+    """Run statements outside a transaction block (autocommit), as one string."""
+    with closing(psycopg2.connect(dsn)) as connection:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(statements)
+
+
+@pytest.fixture
+def new_database() -> Iterator[Callable[[PostgresServer, str], str]]:
+    """Make an empty database, made from template0, on a server; returns its name. Dropped when the test ends."""
+    made: list[tuple[PostgresServer, str]] = []
+
+    def make(server: PostgresServer, prefix: str = "db") -> str:
+        name = f"{prefix}_{os.getpid()}_{next(_numbers)}"
+        execute(server.dsn(), f'CREATE DATABASE "{name}" TEMPLATE template0')
+        made.append((server, name))
+        return name
+
+    yield make
+    for server, name in made:
+        execute(server.dsn(), f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')

@@ -1,0 +1,278 @@
+"""The backup directory: its names, and files written, published and removed so that a crash leaves no half.
+
+Nothing here logs; whoever calls says what happened to which file.
+"""
+
+import errno
+import os
+import re
+import secrets
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Literal
+
+from tasks.engine.errors import BackupError, SettingsError, StorageFull
+
+DumpKind = Literal["source", "safety"]
+
+SOURCE_DUMP = "source_db_backup_{stamp}.sql"
+SAFETY_DUMP = "backup_safety_{stamp}.sql"
+REPORT = "{stamp}.json"
+REPORTS_DIR = "reports"
+PART_SUFFIX = ".part"
+MANIFEST_SUFFIX = ".manifest.json"
+
+_STAMP_FORMAT = "%Y%m%d_%H%M%S"
+_DUMP_NAMES: tuple[tuple[DumpKind, re.Pattern[str]], ...] = (
+    ("source", re.compile(r"source_db_backup_([0-9]{8}_[0-9]{6})\.sql")),
+    ("safety", re.compile(r"backup_safety_([0-9]{8}_[0-9]{6})\.sql")),
+)
+# What "no room" is called by disks, by quotas, and by network file systems that notice late.
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+# File systems without hard links say one of these.
+_NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
+# Runs do not start an hour's worth of seconds at once: beyond that something else is wrong with the folder.
+_STAMPS_TO_TRY = 3600
+
+
+def stamp_of(instant: datetime) -> str:
+    """YYYYMMDD_HHMMSS in UTC."""
+    return instant.astimezone(UTC).strftime(_STAMP_FORMAT)
+
+
+def instant_of(stamp: str) -> datetime:
+    """The instant (aware, UTC) that a stamp names; ValueError when it is none."""
+    return datetime.strptime(stamp, _STAMP_FORMAT).replace(tzinfo=UTC)
+
+
+def dump_path(directory: Path, kind: DumpKind, stamp: str) -> Path:
+    """Where a run's dump of this kind lies once it is finished."""
+    return directory / (SOURCE_DUMP if kind == "source" else SAFETY_DUMP).format(stamp=stamp)
+
+
+def manifest_path(dump: Path) -> Path:
+    """The manifest beside a dump: the same stem, ending in `.manifest.json`."""
+    return dump.with_name(dump.stem + MANIFEST_SUFFIX)
+
+
+def part_path(final: Path) -> Path:
+    """The name that a file bears until it is finished."""
+    return final.with_name(final.name + PART_SUFFIX)
+
+
+def report_path(directory: Path, stamp: str) -> Path:
+    """Where a run's report lies, below the backup directory."""
+    return directory / REPORTS_DIR / REPORT.format(stamp=stamp)
+
+
+def parse_dump_name(name: str) -> tuple[DumpKind, str] | None:
+    """Kind and stamp of a finished dump's file name; None for every other name, a `.part` among them."""
+    for kind, pattern in _DUMP_NAMES:
+        match = pattern.fullmatch(name)
+        if match:
+            with suppress(ValueError):
+                instant_of(match[1])
+                return kind, match[1]
+    return None
+
+
+@contextmanager
+def told_when_full(path: Path) -> Iterator[None]:
+    """Turn "no space left" and "quota exceeded" into StorageFull, which names disk, room and file."""
+    try:
+        yield
+    except StorageFull:
+        raise
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise StorageFull(
+            f"no room to write {path.name}: the disk of {path.parent} has {_room(path.parent)} left;"
+            " make room there, or set BACKUP_DIR to a larger disk"
+        ) from error
+
+
+def _room(directory: Path) -> str:
+    try:
+        return f"{free_bytes(directory) / 1024**2:.2f} MB"
+    except OSError:
+        return "an unknown room"
+
+
+def free_bytes(path: Path) -> int:
+    """Room that this user may still fill on the disk of an existing path, in bytes."""
+    return shutil.disk_usage(path).free
+
+
+def ensure_private_dir(path: Path) -> Path:
+    """Make a directory that only this user can enter (0700), or make an existing one so; returns it absolute.
+
+    SettingsError when it is a symlink or no directory, when another user owns it and others may write to it,
+    or when this user may not: dumps hold everything that the database holds.
+    """
+    path = path.absolute()
+    with told_when_full(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError):
+            path.mkdir(mode=0o700)
+            sync_folder(path.parent)
+    found = path.lstat()
+    _refuse_strange_folder(path, found)
+    if found.st_uid == os.geteuid() and stat.S_IMODE(found.st_mode) != 0o700:
+        path.chmod(0o700)
+    if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+        raise SettingsError(
+            f"{path} cannot be written by this user (uid {os.geteuid()}): give it to this user"
+        )
+    return path
+
+
+def _refuse_strange_folder(path: Path, found: os.stat_result) -> None:
+    if stat.S_ISLNK(found.st_mode):
+        raise SettingsError(
+            f"{path} is a symbolic link: name the directory itself, so that nobody can redirect it"
+        )
+    if not stat.S_ISDIR(found.st_mode):
+        raise SettingsError(f"{path} is not a directory")
+    if found.st_uid != os.geteuid() and found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise SettingsError(
+            f"{path} belongs to another user (uid {found.st_uid}) and others may write to it:"
+            " name a directory of this user, for instance one below it"
+        )
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Some network file systems cannot sync a folder, and say so in this way.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def atomic_write(path: Path, data: bytes, mode: int = 0o600) -> None:
+    """Write a whole file: under its name stands the old content or the new one, never a part of it.
+
+    StorageFull when there is no room. A reservation of the name (`reserve_stamp`) ends with it.
+    """
+    # A random name: one that a crash left lying must not stop the next write.
+    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}{PART_SUFFIX}")
+    with told_when_full(path):
+        try:
+            _write_new(part, data, mode)
+            part.replace(path)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+        # After the rename, so that the name is never free in between.
+        part_path(path).unlink(missing_ok=True)
+        sync_folder(path.parent)
+
+
+def _write_new(path: Path, data: bytes, mode: int) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        os.fchmod(descriptor, mode)  # whatever the umask
+        file.write(data)
+        file.flush()
+        os.fsync(descriptor)
+
+
+def publish_part(part: Path, final: Path) -> None:
+    """Give a finished `.part` its final name, durably; doing it again after a crash in the middle is right.
+
+    BackupError when another file has that name: it is never overwritten.
+    """
+    with told_when_full(final):
+        _sync_file(part)
+        _move_without_overwriting(part, final)
+        sync_folder(final.parent)
+
+
+def _sync_file(path: Path) -> None:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise BackupError(
+                f"{path} is a symbolic link, which was not put there by a backup: remove it"
+            ) from error
+        raise
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _move_without_overwriting(part: Path, final: Path) -> None:
+    """link and unlink: rename would overwrite, and looking first leaves a gap."""
+    try:
+        os.link(part, final, follow_symlinks=False)
+    except FileExistsError as error:
+        if final.is_symlink() or not part.samefile(final):
+            raise BackupError(f"{final} exists already and is not overwritten: move it away") from error
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        if os.path.lexists(final):
+            raise BackupError(f"{final} exists already and is not overwritten: move it away") from error
+        part.rename(final)
+        return
+    part.unlink()
+
+
+def reserve_stamp(reports_dir: Path, now: datetime) -> tuple[str, datetime]:
+    """A stamp that no other run has, and its instant (UTC, whole seconds): now's, or the next free second's.
+
+    Taken by creating `<stamp>.json.part` exclusively; `atomic_write` of `<stamp>.json` ends the reservation.
+    """
+    instant = now.astimezone(UTC).replace(microsecond=0)
+    for _ in range(_STAMPS_TO_TRY):
+        stamp = stamp_of(instant)
+        if _reserve(reports_dir / REPORT.format(stamp=stamp)):
+            return stamp, instant
+        instant += timedelta(seconds=1)
+    raise BackupError(
+        f"no free stamp in {reports_dir} from {stamp_of(now)} on: is the clock of this machine right?"
+    )
+
+
+def _reserve(report: Path) -> bool:
+    part = part_path(report)
+    try:
+        with told_when_full(part):
+            _write_new(part, b"", 0o600)
+    except FileExistsError:
+        return False
+    if os.path.lexists(report):
+        part.unlink()
+        return False
+    sync_folder(report.parent)
+    return True
+
+
+def remove_file(path: Path, *, inside: Path | None = None) -> bool:
+    """Remove a file, durably; False when it was gone already. Of a symlink only the link itself is removed.
+
+    BackupError for a path that leaves `inside` (by default: for one that holds `..`) and for a directory.
+    """
+    if path.name in ("", "..") or ".." in path.parts:
+        raise BackupError(f"{path} is not removed: a path with .. could leave the backup directory")
+    if inside is not None and not path.parent.resolve().is_relative_to(inside.resolve()):
+        raise BackupError(f"{path} is not removed: it lies outside {inside}")
+    if path.is_dir() and not path.is_symlink():
+        raise BackupError(f"{path} is not removed: it is a directory")
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return False
+    sync_folder(path.parent)
+    return True

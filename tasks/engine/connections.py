@@ -1,0 +1,168 @@
+"""Connections to the two servers: opened with patience, named, watched, and never left behind."""
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg2
+import sqlalchemy
+from sqlalchemy.engine import Connection
+from sqlalchemy.pool import NullPool
+
+from config.urls import DatabaseUrl
+from tasks.engine.errors import BackupError, ServerUnreachable, StorageFull
+from tasks.engine.watch import Watch, cut_socket
+
+log = logging.getLogger(__name__)
+
+_TRIES = 3
+_PAUSE_S = 1.0
+_KEEPALIVE = {
+    "keepalives": "1",
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "20000",
+}
+# The database's own defaults must not end our sessions, and an abandoned session must not keep its locks:
+# without the check interval the backend of a dead client held them for 29 s, with it for 0.6 s.
+_SESSION = (
+    "SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0; "
+    "SET idle_session_timeout = 0; SET client_min_messages = warning; "
+)
+_CHECK_INTERVAL = "SET client_connection_check_interval = '1s'; "
+_UNREACHABLE_STATES = ("08", "57P", "53300")  # connection lost; server going down; too many connections
+_END_SESSIONS = (
+    "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+    "WHERE application_name = %(name)s AND pid <> pg_backend_pid()"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """One of the two databases as a step reaches it: where, as whom, under which name, within which watch."""
+
+    role: str
+    url: DatabaseUrl
+    application_name: str
+    watch: Watch
+    read_only: bool = False
+    connect_timeout_s: int = 20
+
+    @property
+    def shown(self) -> str:
+        """For people: the role and the place, no password."""
+        return f"{self.role} ({self.url.host or 'local socket'}, database {self.url.dbname})"
+
+    @contextmanager
+    def open(self, database: str | None = None, *, autocommit: bool = False) -> Iterator[Connection]:
+        """A session, closed when left; errors of the server come out as ours. Not autocommit: one transaction.
+
+        That transaction is rolled back unless the caller commits it.
+        """
+        url = self.url if database is None else self.url.with_database(database)
+        raw = self._connect(url)
+        with self.watch.covering(lambda: cut_socket(raw)), self.translated():
+            try:
+                raw.autocommit = True
+                self._prepare(raw)
+                raw.autocommit = autocommit
+                engine = sqlalchemy.create_engine("postgresql+psycopg2://", creator=lambda: raw, poolclass=NullPool)
+                with engine.connect() as connection:
+                    if autocommit:
+                        connection.execution_options(isolation_level="AUTOCOMMIT")
+                    yield connection
+            finally:
+                with suppress(psycopg2.Error):
+                    raw.close()
+
+    @contextmanager
+    def translated(self) -> Iterator[None]:
+        """Turn what the driver raises into our errors, in one sentence."""
+        try:
+            yield
+        except sqlalchemy.exc.DBAPIError as error:
+            raise self._ours(error.orig) from error
+        except psycopg2.Error as error:
+            raise self._ours(error) from error
+
+    def _connect(self, url: DatabaseUrl) -> Any:
+        for attempt in range(1, _TRIES + 1):
+            self.watch.check()
+            try:
+                return psycopg2.connect(
+                    **{
+                        **_KEEPALIVE,
+                        "connect_timeout": str(max(2, min(self.connect_timeout_s, int(self.watch.remaining_s)))),
+                        **url.params,
+                        "application_name": self.application_name,
+                    }
+                )
+            except psycopg2.OperationalError as error:
+                if attempt == _TRIES or not _worth_another_try(error):
+                    raise self._not_connected(error) from None
+                time.sleep(min(_PAUSE_S * attempt, self.watch.remaining_s))
+        raise AssertionError("unreachable")
+
+    def _prepare(self, raw: Any) -> None:
+        mode = "SET default_transaction_read_only = " + ("on; " if self.read_only else "off; ")
+        with raw.cursor() as cursor:
+            try:
+                cursor.execute(_SESSION + mode + _CHECK_INTERVAL)
+            except psycopg2.errors.InvalidParameterValue:  # a server on a system that cannot watch its sockets
+                cursor.execute(_SESSION + mode)
+
+    def _not_connected(self, error: psycopg2.Error) -> BackupError:
+        text = self._safe(error)
+        if "does not exist" in text and "database" in text:
+            return ServerUnreachable(f"the {self.shown} cannot be used: {text}; check the URL's database name")
+        if "password authentication failed" in text or "no password supplied" in text:
+            return ServerUnreachable(f"the {self.shown} refused user and password: {text}; check the URL")
+        return ServerUnreachable(f"the {self.shown} cannot be reached: {text}")
+
+    def _ours(self, error: BaseException | None) -> BackupError:
+        text, state = self._safe(error), getattr(error, "pgcode", None) or ""
+        if state == "53100":
+            return StorageFull(f"the disk of the {self.shown} is full: {text}; make room there, then run again")
+        lost = state.startswith(_UNREACHABLE_STATES) or (
+            not state and isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError)
+        )
+        if lost:
+            return ServerUnreachable(f"the connection to the {self.shown} was lost: {text}")
+        return BackupError(f"the {self.shown} refused: {text}")
+
+    def _safe(self, error: BaseException | None) -> str:
+        text = " ".join(str(error).split()) or "no reason given"
+        for secret in self.url.secrets:
+            text = text.replace(secret, "***")
+        return text[:500]
+
+
+def _worth_another_try(error: psycopg2.Error) -> bool:
+    """A refused password, a missing database or role will not become right by waiting."""
+    text = str(error)
+    return not any(hopeless in text for hopeless in ("authentication failed", "does not exist", "no password"))
+
+
+def end_sessions(server: Server, database: str | None, application_name: str, *, limit_s: float = 20.0) -> None:
+    """End every session of that name on the server and wait until the last is gone.
+
+    Only then is it certain that none of their statements can still take effect.
+    """
+    give_up = time.monotonic() + limit_s
+    with server.open(database, autocommit=True) as connection:
+        while connection.exec_driver_sql(_END_SESSIONS, {"name": application_name}).scalar_one():
+            if time.monotonic() > give_up:
+                raise BackupError(
+                    f"sessions named {application_name!r} on the {server.shown} could not be ended; "
+                    "end them as a superuser with pg_terminate_backend"
+                )
+            time.sleep(0.05)
+
+
+def raw_connection(connection: Connection) -> Any:
+    """The psycopg2 connection below; the loader speaks to it directly."""
+    return connection.connection.driver_connection

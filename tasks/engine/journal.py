@@ -1,0 +1,315 @@
+"""The journal: what every run needs to know of itself, and what may happen only once.
+
+A small database beside the dumps (SQLite by default), never in Redis and never inside what is overwritten.
+Each change that must not happen twice is a compare-and-set: one statement, whose row count is the answer.
+"""
+
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.pool import NullPool
+
+from tasks.engine.errors import BackupError
+from tasks.engine.journal_tables import meta, metadata, runs, steps
+
+_SCHEMA_VERSION = "1"
+_BUSY_TIMEOUT_S = 20
+
+
+class JournalUnavailable(BackupError):
+    """The journal cannot be read or written."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord:
+    """One run as the journal knows it. Instants are aware, in UTC."""
+
+    run_id: str
+    pair: str
+    job_id: str
+    slot: datetime | None
+    stamp: str
+    started_at: datetime
+    host: str
+    state: str  # open: steps work; closing: a rollback or reconcile has it; ended
+    outcome: str | None
+    error: str | None
+    closer: str | None
+    restore_began_at: datetime | None
+    verified_at: datetime | None
+    ended_at: datetime | None
+    alive_until: datetime
+    options: Mapping[str, Any]
+    facts: Mapping[str, Any]
+    report: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepRecord:
+    """One step of a run; took_s is None while it works."""
+
+    name: str
+    state: str  # working, done, failed
+    began_at: datetime
+    took_s: float | None
+    summary: str | None
+
+
+class Journal:
+    """The memory of one pair of databases; make one in each process, never share it across a fork."""
+
+    def __init__(self, url: str, *, pair: str) -> None:
+        self.pair = pair
+        self._engine = _engine(url)
+        with self._writing() as connection:
+            metadata.create_all(connection)
+            self.id = _once(connection, "journal_id", str(uuid.uuid4()))
+            self.created_at = datetime.fromisoformat(_once(connection, "created_at", _now().isoformat()))
+            version = _once(connection, "schema_version", _SCHEMA_VERSION)
+        if version != _SCHEMA_VERSION:
+            raise JournalUnavailable(
+                f"the journal has schema version {version}, this program knows {_SCHEMA_VERSION}; "
+                "use the program's newer version, or another JOURNAL_URL"
+            )
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def begin_run(
+        self,
+        run_id: str,
+        *,
+        job_id: str,
+        slot: datetime | None,
+        stamp: str,
+        started_at: datetime,
+        host: str,
+        allowance_s: float,
+        options: Mapping[str, Any],
+    ) -> bool:
+        """Write a new run down; False when this run, or its job's slot, is known already."""
+        row = {
+            "run_id": run_id,
+            "pair": self.pair,
+            "job_id": job_id,
+            "slot": slot,
+            "stamp": stamp,
+            "started_at": started_at,
+            "host": host,
+            "state": "open",
+            "alive_until": _now() + timedelta(seconds=allowance_s),
+            "options": dict(options),
+            "facts": {},
+        }
+        try:
+            with self._writing() as connection:
+                connection.execute(runs.insert().values(row))
+        except sa.exc.IntegrityError:
+            return False
+        return True
+
+    def run(self, run_id: str) -> RunRecord | None:
+        return next(iter(self._select(runs.c.run_id == run_id)), None)
+
+    def run_of_slot(self, job_id: str, slot: datetime) -> RunRecord | None:
+        return next(iter(self._select((runs.c.job_id == job_id) & (runs.c.slot == slot))), None)
+
+    def open_runs(self) -> list[RunRecord]:
+        """Runs without an outcome, oldest first."""
+        return self._select(runs.c.state != "ended")
+
+    def runs(self, *, limit: int | None = None) -> list[RunRecord]:
+        """The newest runs first."""
+        return self._select(sa.true(), newest_first=True, limit=limit)
+
+    def steps(self, run_id: str) -> list[StepRecord]:
+        with self._reading() as connection:
+            rows = connection.execute(sa.select(steps).where(steps.c.run_id == run_id).order_by(steps.c.began_at))
+            return [
+                StepRecord(
+                    name=row.name,
+                    state=row.state,
+                    began_at=row.began_at,
+                    took_s=row.took_s,
+                    summary=row.summary,
+                )
+                for row in rows
+            ]
+
+    def claim_step(self, run_id: str, name: str, *, alive_s: float) -> bool:
+        """Take a step: once only, and only while the run is open."""
+        with self._writing() as connection:
+            still_open = connection.execute(self._update_open(run_id, alive_until=_in(alive_s))).rowcount
+            if not still_open:
+                return False
+            try:
+                connection.execute(steps.insert().values(run_id=run_id, name=name, state="working", began_at=_now()))
+            except sa.exc.IntegrityError:
+                return False
+        return True
+
+    def end_step(self, run_id: str, name: str, *, state: str, took_s: float, summary: str, alive_s: float) -> bool:
+        """A step is over; the run may stay silent for alive_s until its next one begins. False: no longer open."""
+        with self._writing() as connection:
+            connection.execute(
+                steps.update()
+                .where(steps.c.run_id == run_id, steps.c.name == name)
+                .values(state=state, took_s=took_s, summary=summary)
+            )
+            return bool(connection.execute(self._update_open(run_id, alive_until=_in(alive_s))).rowcount)
+
+    def beat(self, run_id: str, *, state: str, closer: str | None, alive_s: float) -> bool:
+        """Say that the run is alive; False when somebody else has it now."""
+        condition = (runs.c.run_id == run_id) & (runs.c.state == state)
+        condition &= runs.c.closer.is_(None) if closer is None else runs.c.closer == closer
+        return self._change(condition, alive_until=_in(alive_s))
+
+    def keep(self, run_id: str, **facts: Any) -> None:
+        """Remember facts of a run, as JSON values; earlier ones of other names stay."""
+        with self._writing() as connection:
+            known = connection.execute(sa.select(runs.c.facts).where(runs.c.run_id == run_id)).scalar_one()
+            connection.execute(runs.update().where(runs.c.run_id == run_id).values(facts={**known, **facts}))
+
+    def begin_restore(self, run_id: str) -> bool:
+        """From now on a failure means a rollback. False when the run is not open any more."""
+        return self._change(self._open(run_id), restore_began_at=_now())
+
+    def mark_verified(self, run_id: str, *, closer: str | None = None) -> bool:
+        """The point of no return. False when somebody else has the run."""
+        condition = self._open(run_id) if closer is None else self._closing(run_id, closer)
+        return self._change(condition, verified_at=_now())
+
+    def claim_closing(self, run_id: str, closer: str, *, alive_s: float) -> bool:
+        """Take a run in order to end it: an open one, or one whose closer has fallen silent."""
+        free = (runs.c.state == "open") | ((runs.c.state == "closing") & (runs.c.alive_until < _now()))
+        return self._change((runs.c.run_id == run_id) & free, state="closing", closer=closer, alive_until=_in(alive_s))
+
+    def claim_silent(self, run_id: str, closer: str, *, now: datetime, alive_s: float) -> bool:
+        """Take a run whose heartbeat has stopped; False when it lives, has ended, or somebody was faster."""
+        silent = (runs.c.run_id == run_id) & (runs.c.state != "ended") & (runs.c.alive_until < now)
+        return self._change(silent, state="closing", closer=closer, alive_until=_in(alive_s))
+
+    def release_closing(self, run_id: str, closer: str, *, alive_s: float) -> None:
+        """Give a run back that could not be ended now (the target cannot be reached): reconcile tries again."""
+        self._change(self._closing(run_id, closer), alive_until=_in(alive_s))
+
+    def end_run(
+        self,
+        run_id: str,
+        *,
+        outcome: str,
+        error: str | None,
+        report: Mapping[str, Any],
+        closer: str | None = None,
+    ) -> bool:
+        """Write the final outcome; the first one stays. False when the run had ended or is somebody else's."""
+        condition = self._open(run_id) if closer is None else self._closing(run_id, closer)
+        return self._change(
+            condition, state="ended", outcome=outcome, error=error, report=dict(report), ended_at=_now()
+        )
+
+    def forget_before(self, instant: datetime) -> int:
+        """Delete ended runs that started before; returns how many."""
+        old = (runs.c.pair == self.pair) & (runs.c.state == "ended") & (runs.c.started_at < instant)
+        with self._writing() as connection:
+            connection.execute(steps.delete().where(steps.c.run_id.in_(sa.select(runs.c.run_id).where(old))))
+            return connection.execute(runs.delete().where(old)).rowcount
+
+    def recall(self, key: str) -> str | None:
+        with self._reading() as connection:
+            return connection.execute(sa.select(meta.c.value).where(meta.c.key == key)).scalar_one_or_none()
+
+    def remember(self, key: str, value: str) -> None:
+        with self._writing() as connection:
+            if not connection.execute(meta.update().where(meta.c.key == key).values(value=value)).rowcount:
+                connection.execute(meta.insert().values(key=key, value=value))
+
+    def _open(self, run_id: str) -> sa.ColumnElement[bool]:
+        return (runs.c.run_id == run_id) & (runs.c.state == "open")
+
+    def _closing(self, run_id: str, closer: str) -> sa.ColumnElement[bool]:
+        return (runs.c.run_id == run_id) & (runs.c.state == "closing") & (runs.c.closer == closer)
+
+    def _update_open(self, run_id: str, **values: Any) -> sa.Update:
+        return runs.update().where(self._open(run_id)).values(**values)
+
+    def _change(self, condition: sa.ColumnElement[bool], **values: Any) -> bool:
+        with self._writing() as connection:
+            return bool(connection.execute(runs.update().where(condition).values(**values)).rowcount)
+
+    def _select(
+        self, condition: sa.ColumnElement[bool], *, newest_first: bool = False, limit: int | None = None
+    ) -> list[RunRecord]:
+        order = runs.c.started_at.desc() if newest_first else runs.c.started_at
+        query = sa.select(runs).where(runs.c.pair == self.pair, condition).order_by(order, runs.c.run_id)
+        with self._reading() as connection:
+            rows = connection.execute(query.limit(limit) if limit else query).mappings().all()
+        return [RunRecord(**row) for row in rows]
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        with _explained(), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        with _explained(), self._engine.connect() as connection:
+            yield connection
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except sa.exc.IntegrityError:
+        raise
+    except sa.exc.SQLAlchemyError as error:
+        reason = str(getattr(error, "orig", None) or error).splitlines()[0]
+        raise JournalUnavailable(
+            f"the journal cannot be used: {reason}; see that BACKUP_DIR has room and belongs to this user, "
+            "or that JOURNAL_URL is right"
+        ) from error
+
+
+def _engine(url: str) -> Engine:
+    """An engine that holds no connection between calls, so that nothing is shared by forked processes."""
+    with _explained():
+        if not url.startswith("sqlite"):
+            return sa.create_engine(url, poolclass=NullPool)
+        engine = sa.create_engine(url, poolclass=NullPool, connect_args={"timeout": _BUSY_TIMEOUT_S})
+
+    @sa.event.listens_for(engine, "connect")
+    def _configure(raw: Any, _record: Any) -> None:
+        raw.isolation_level = None  # we say BEGIN ourselves, see below
+        # A rollback journal, synced fully: what was written is there after a power cut, and no -wal file lies about.
+        raw.execute("PRAGMA journal_mode = DELETE")
+        raw.execute("PRAGMA synchronous = FULL")
+
+    @sa.event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        # At once, not at the first write: a read that becomes a write would fail when two do so together.
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _once(connection: Connection, key: str, value: str) -> str:
+    """The stored value of a key; stored now when there is none."""
+    found = connection.execute(sa.select(meta.c.value).where(meta.c.key == key)).scalar_one_or_none()
+    if found is None:
+        connection.execute(meta.insert().values(key=key, value=value))
+    return value if found is None else str(found)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _in(seconds: float) -> datetime:
+    return _now() + timedelta(seconds=seconds)

@@ -1,0 +1,83 @@
+"""The mark: the target database's comment, one line of JSON that says what the copy is.
+
+It is transactional, follows a rename, is no part of a dump, and anybody can read it with `\\l+`. It is the only
+memory that must survive the loss of everything else of ours.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+
+from psycopg2.extensions import QuotedString
+from sqlalchemy.engine import Connection
+
+TOOL = "railway-neon-sync"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mark:
+    """What was published here: by which run, of which instant and source, with which content."""
+
+    run_id: str
+    snapshot_at: str
+    content_digest: str
+    source: str
+    promoted: str | None = None  # ISO 8601, when the copy became production
+    adopted: str | None = None  # ISO 8601, when somebody let us overwrite what stood here
+
+    def as_comment(self) -> str:
+        known = {key: value for key, value in asdict(self).items() if value is not None}
+        return json.dumps({"tool": TOOL, "version": 1, **known}, sort_keys=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetState:
+    """What the fence compares: the database's identity and its comment, as read at one instant."""
+
+    oid: int
+    comment: str | None
+
+    @property
+    def mark(self) -> Mark | None:
+        return parse_mark(self.comment)
+
+
+def parse_mark(comment: str | None) -> Mark | None:
+    """Our mark in a database's comment; None for no comment or somebody else's."""
+    try:
+        found = json.loads(comment or "")
+    except ValueError:
+        return None
+    if not isinstance(found, dict) or found.get("tool") != TOOL:
+        return None
+    names = Mark.__dataclass_fields__
+    try:
+        return Mark(**{name: value for name, value in found.items() if name in names})
+    except TypeError:
+        return None
+
+
+def read_state(connection: Connection, database: str) -> TargetState | None:
+    """Identity and comment of a database of this server, from a session in any of them; None when it is not there."""
+    row = connection.exec_driver_sql(
+        "SELECT d.oid, shobj_description(d.oid, 'pg_database') FROM pg_database d WHERE d.datname = %(name)s",
+        {"name": database},
+    ).one_or_none()
+    return TargetState(oid=row[0], comment=row[1]) if row else None
+
+
+def literal(text: str | None) -> str:
+    """A string literal in SQL, safe under any setting."""
+    if text is None:
+        return "NULL"
+    quoted = QuotedString(text)
+    quoted.encoding = "utf8"
+    return quoted.getquoted().decode()
+
+
+def identifier(name: str) -> str:
+    """A quoted identifier in SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def set_mark_statement(database: str, comment: str | None) -> str:
+    return f"COMMENT ON DATABASE {identifier(database)} IS {literal(comment)}"

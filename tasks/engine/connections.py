@@ -37,7 +37,7 @@ _CHECK_INTERVAL = "SET client_connection_check_interval = '1s'; "
 _UNREACHABLE_STATES = ("08", "57P", "53300")  # connection lost; server going down; too many connections
 _END_SESSIONS = (
     "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
-    "WHERE application_name = %(name)s AND pid <> pg_backend_pid()"
+    "WHERE starts_with(application_name, %(prefix)s) AND pid <> pg_backend_pid()"
 )
 
 
@@ -147,22 +147,32 @@ def _worth_another_try(error: psycopg2.Error) -> bool:
     return not any(hopeless in text for hopeless in ("authentication failed", "does not exist", "no password"))
 
 
-def end_sessions(server: Server, database: str | None, application_name: str, *, limit_s: float = 20.0) -> None:
-    """End every session of that name on the server and wait until the last is gone.
+def end_sessions(connection: Connection, prefix: str, *, limit_s: float = 20.0) -> None:
+    """End every other session whose application_name begins so, and wait until the last is gone.
 
     Only then is it certain that none of their statements can still take effect.
     """
     give_up = time.monotonic() + limit_s
-    with server.open(database, autocommit=True) as connection:
-        while connection.exec_driver_sql(_END_SESSIONS, {"name": application_name}).scalar_one():
-            if time.monotonic() > give_up:
-                raise BackupError(
-                    f"sessions named {application_name!r} on the {server.shown} could not be ended; "
-                    "end them as a superuser with pg_terminate_backend"
-                )
-            time.sleep(0.05)
+    while connection.exec_driver_sql(_END_SESSIONS, {"prefix": prefix}).scalar_one():
+        if time.monotonic() > give_up:
+            raise BackupError(
+                f"sessions named {prefix!r} could not be ended; end them as a superuser with pg_terminate_backend"
+            )
+        time.sleep(0.05)
 
 
 def raw_connection(connection: Connection) -> Any:
     """The psycopg2 connection below; the loader speaks to it directly."""
     return connection.connection.driver_connection
+
+
+def ask(connection: Connection, query: str) -> str | None:
+    """One value as text; None where the role or the server does not allow the question."""
+    savepoint = connection.begin_nested()
+    try:
+        value = connection.exec_driver_sql(query).scalar_one_or_none()
+    except sqlalchemy.exc.DBAPIError:
+        savepoint.rollback()
+        return None
+    savepoint.commit()
+    return None if value is None else str(value)

@@ -125,17 +125,13 @@ def ensure_private_dir(path: Path) -> Path:
     if found.st_uid == os.geteuid() and stat.S_IMODE(found.st_mode) != 0o700:
         path.chmod(0o700)
     if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
-        raise SettingsError(
-            f"{path} cannot be written by this user (uid {os.geteuid()}): give it to this user"
-        )
+        raise SettingsError(f"{path} cannot be written by this user (uid {os.geteuid()}): give it to this user")
     return path
 
 
 def _refuse_strange_folder(path: Path, found: os.stat_result) -> None:
     if stat.S_ISLNK(found.st_mode):
-        raise SettingsError(
-            f"{path} is a symbolic link: name the directory itself, so that nobody can redirect it"
-        )
+        raise SettingsError(f"{path} is a symbolic link: name the directory itself, so that nobody can redirect it")
     if not stat.S_ISDIR(found.st_mode):
         raise SettingsError(f"{path} is not a directory")
     if found.st_uid != os.geteuid() and found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
@@ -202,9 +198,7 @@ def _sync_file(path: Path) -> None:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:
         if error.errno == errno.ELOOP:
-            raise BackupError(
-                f"{path} is a symbolic link, which was not put there by a backup: remove it"
-            ) from error
+            raise BackupError(f"{path} is a symbolic link, which was not put there by a backup: remove it") from error
         raise
     try:
         os.fsync(descriptor)
@@ -240,9 +234,7 @@ def reserve_stamp(reports_dir: Path, now: datetime) -> tuple[str, datetime]:
         if _reserve(reports_dir / REPORT.format(stamp=stamp)):
             return stamp, instant
         instant += timedelta(seconds=1)
-    raise BackupError(
-        f"no free stamp in {reports_dir} from {stamp_of(now)} on: is the clock of this machine right?"
-    )
+    raise BackupError(f"no free stamp in {reports_dir} from {stamp_of(now)} on: is the clock of this machine right?")
 
 
 def _reserve(report: Path) -> bool:

@@ -1,0 +1,111 @@
+"""What a database holds, as values: rows, sequences, objects. Compared, hashed, and kept in a manifest."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+TableName = tuple[str, str]  # (schema, name), unquoted
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableContent:
+    """The rows of one ordinary table, its children not counted in."""
+
+    schema: str
+    name: str
+    rows: int
+    fingerprint: str  # the sum of the rows' 64-bit hashes, as decimal text; "0" for no rows
+    logged: bool  # False: unlogged, a crash empties it
+    parents: tuple[TableName, ...] = ()  # partitioned table or inheritance parents
+
+
+@dataclass(frozen=True, kw_only=True)
+class SequenceContent:
+    """Where a sequence stands."""
+
+    schema: str
+    name: str
+    last_value: int
+    is_called: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class SchemaObject:
+    """One object of the schema: what it is, its name independent of any search path, and what makes it so.
+
+    canonical: the definition means the same in every server, so it is part of the content digest.
+    Otherwise it is deparsed text, which a server may spell differently after a restore or an upgrade:
+    `recreate` then says how the found side's parser can be asked.
+    """
+
+    kind: str
+    identity: str
+    definition: str
+    canonical: bool = True
+    recreate: str | None = None  # for deparsed text: what comparison needs to have it deparsed anew
+
+
+@dataclass(frozen=True, kw_only=True)
+class LargeObjects:
+    """All large objects together."""
+
+    count: int = 0
+    fingerprint: str = "0"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Content:
+    """Everything that a copy must have alike, and notes that are told but never compared."""
+
+    server_version: int  # server_version_num
+    tables: tuple[TableContent, ...]
+    sequences: tuple[SequenceContent, ...]
+    objects: tuple[SchemaObject, ...]
+    large_objects: LargeObjects = LargeObjects()  # noqa: RUF009 - frozen
+    partitioned: tuple[TableName, ...] = ()  # tables that hold rows only in their partitions
+    partition_parents: tuple[tuple[TableName, TableName], ...] = ()  # (partitioned child, its parent)
+    notes: Mapping[str, str] | None = None  # extension and collation versions, encoding, locale
+
+
+def content_to_json(content: Content) -> dict[str, Any]:
+    """Plain JSON values."""
+    return asdict(content)
+
+
+def content_from_json(document: Mapping[str, Any]) -> Content:
+    """The reverse of content_to_json, after a trip through JSON text."""
+    tables = tuple(
+        TableContent(**{**table, "parents": tuple((schema, name) for schema, name in table["parents"])})
+        for table in document["tables"]
+    )
+    return Content(
+        server_version=document["server_version"],
+        tables=tables,
+        sequences=tuple(SequenceContent(**sequence) for sequence in document["sequences"]),
+        objects=tuple(SchemaObject(**entry) for entry in document["objects"]),
+        large_objects=LargeObjects(**document["large_objects"]),
+        partitioned=tuple((schema, name) for schema, name in document["partitioned"]),
+        partition_parents=tuple(
+            ((child[0], child[1]), (parent[0], parent[1])) for child, parent in document["partition_parents"]
+        ),
+        notes=document["notes"],
+    )
+
+
+def with_sequences(content: Content, values: Mapping[TableName, tuple[int, bool]]) -> Content:
+    """The same content with the sequences at these values: the dump's own, since sequences ignore snapshots."""
+    sequences = tuple(
+        replace(sequence, last_value=values[key][0], is_called=values[key][1])
+        if (key := (sequence.schema, sequence.name)) in values
+        else sequence
+        for sequence in content.sequences
+    )
+    return replace(content, sequences=sequences)
+
+
+def statistics(content: Content, names: Sequence[str]) -> dict[str, int | None]:
+    """Row counts for names such as `users` or `billing.invoices`, as SELECT count(*) would answer; None: no table.
+
+    Without a schema the one in `public` is meant, else the only one of that name.
+    """
+    raise NotImplementedError

@@ -1,0 +1,136 @@
+"""A dump file's bytes, each read once: by line where statements stand, by block in COPY data; hashed on the way."""
+
+import codecs
+import hashlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from tasks.engine.dumpfile_lexer import Unreadable
+
+BLOCK_BYTES = 1 << 20
+MAX_LINE_BYTES = 64 << 20
+"""A longer line outside COPY data is refused: a statement is held in memory. pg_dump cuts large objects into 16 KB."""
+
+_END_OF_DATA = b"\\.\n"
+_NOT_SEPARATORS = bytes(byte for byte in range(256) if byte not in b"\t\n")
+
+
+class DumpSource:
+    """The file as lines and blocks. `line` is the number of the line that is read next, from 1."""
+
+    def __init__(self, file: BinaryIO, *, progress: Callable[[int], None] | None = None) -> None:
+        self.line = 1
+        self.bytes_read = 0
+        self.check_utf8 = True
+        self._file = file
+        self._progress = progress
+        self._sha256 = hashlib.sha256()
+        self._utf8 = codecs.getincrementaldecoder("utf-8")()
+        self._block = b""
+        self._position = 0
+
+    @property
+    def sha256(self) -> str:
+        """Of all that was read so far."""
+        return self._sha256.hexdigest()
+
+    def next_line(self) -> bytes:
+        """The next line with its newline; empty at the end of the file."""
+        parts: list[bytes] = []
+        length = 0
+        while self._position < len(self._block) or self._read_block():
+            end = self._block.find(b"\n", self._position) + 1
+            part = self._block[self._position : end or None]
+            self._position += len(part)
+            parts.append(part)
+            length += len(part)
+            if length > MAX_LINE_BYTES:
+                raise Unreadable(f"a line outside COPY data is longer than {MAX_LINE_BYTES >> 20} MB")
+            if end:
+                self.line += 1
+                break
+        return b"".join(parts)
+
+    def copy_data(self, columns: int) -> Iterator[bytes]:
+        """The rows of a COPY block, in pieces that may end within a row, without the end-of-data line.
+
+        Memory stays constant however long a row is. `line` follows the complete rows.
+        """
+        rows = _Rows(columns)
+        held = b""  # the begin of what may become the end-of-data line
+        at_line_start = True
+        while True:
+            if self._position >= len(self._block) and not self._read_block():
+                raise Unreadable("the file ends within the data of a COPY block")
+            piece = held + self._block[self._position :]
+            end = 0 if at_line_start and piece.startswith(_END_OF_DATA) else piece.find(b"\n" + _END_OF_DATA) + 1
+            finished = end > 0 or (at_line_start and piece.startswith(_END_OF_DATA))
+            self._position = len(self._block)
+            if not finished:
+                end = len(piece) - _held_back(piece, at_line_start=at_line_start)
+            else:
+                self._position -= len(piece) - end - len(_END_OF_DATA)
+            data, held = piece[:end], piece[end:]
+            self.line += rows.count(data)
+            if data:
+                yield data
+                at_line_start = data.endswith(b"\n")
+            if finished:
+                self.line += 1
+                return
+
+    def _read_block(self) -> bool:
+        block = self._file.read(BLOCK_BYTES)
+        self._block, self._position = block, 0
+        self._sha256.update(block)
+        self.bytes_read += len(block)
+        if b"\0" in block:
+            raise Unreadable("a byte is zero, which no text in PostgreSQL can hold")
+        if self.check_utf8:
+            self._check_utf8(block)
+        if self._progress is not None:
+            self._progress(self.bytes_read)
+        return bool(block)
+
+    def _check_utf8(self, block: bytes) -> None:
+        if block and block.isascii() and not self._utf8.getstate()[0]:
+            return
+        try:
+            self._utf8.decode(block, final=not block)
+        except UnicodeDecodeError as error:
+            raise Unreadable("bytes are not valid UTF-8, and the dump says client_encoding UTF8") from error
+
+
+def _held_back(piece: bytes, *, at_line_start: bool) -> int:
+    """How many bytes at the end may be the begin of the end-of-data line."""
+    for begin in (b"\\.", b"\\"):
+        if piece.endswith(b"\n" + begin) or (at_line_start and piece == begin):
+            return len(begin)
+    return 0
+
+
+class _Rows:
+    """Counts complete rows and holds each against the number of columns, without a step of Python for every row.
+
+    Tabs and newlines are all that COPY's text format leaves unescaped as separators: what remains of a block when
+    everything else is deleted must be the same few bytes for each row.
+    """
+
+    def __init__(self, columns: int) -> None:
+        self._columns = columns
+        self._row = b"\t" * (columns - 1) + b"\n"
+        self._begun = b""
+
+    def count(self, data: bytes) -> int:
+        """The number of rows that end in this piece of data."""
+        separators = self._begun + data.translate(None, _NOT_SEPARATORS)
+        if not self._columns:
+            if data.strip(b"\n"):
+                raise _wrong_columns(data.split(b"\n"), 0)
+            return len(data)
+        rows, rest = divmod(len(separators), self._columns)
+        self._begun = b"\t" * rest
+        if separators != self._row * rows + self._begun:
+            raise _wrong_columns([line + b"\t" for line in separators.split(b"\n")], self._columns)
+        return rows

@@ -1,0 +1,216 @@
+"""A dump and its manifest, both of one snapshot: pg_dump writes the file while the content is read beside it."""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal
+
+from sqlalchemy.engine import Connection
+
+from tasks.engine import carry_over, grants
+from tasks.engine.clients import Client, choose_client
+from tasks.engine.connections import Server, ask
+from tasks.engine.content import Content, content_digest, read_content, with_sequences
+from tasks.engine.dumpfile import DumpFacts, inspect_dump
+from tasks.engine.errors import BackupError, DumpRefused, StorageFull, ToolFailed
+from tasks.engine.manifest import Manifest, write_manifest
+from tasks.engine.process import run_tool, tool_environment
+from tasks.engine.progress import Progress
+from tasks.engine.run import Run
+from tasks.engine.service_file import service_environment
+from tasks.engine.snapshot import Snapshot, giving_way, open_snapshot
+from tasks.engine.storage import manifest_path, publish_part, remove_file
+
+log = logging.getLogger(__name__)
+
+_DUMPING = "pg_dump: dumping contents of table"
+
+
+def dump_source(run: Run) -> Manifest:
+    """The whole source into `source_db_backup_<stamp>.sql`, with its manifest."""
+    server = run.source
+    with giving_way(server, prefix=run.session_prefix, limit_s=run.settings.source_blocked_s):
+        manifest = _dump(run, server, kind="source", keep_owners=run.settings.keep_owners)
+    size = manifest.size_bytes / 2**20
+    log.info(
+        "✅ Source database dumped: %.2f MB", size, extra={"event": "dump_finished", "size_bytes": manifest.size_bytes}
+    )
+    return manifest
+
+
+def back_up_target(run: Run) -> Manifest:
+    """The target as it is now into `backup_safety_<stamp>.sql`, owners and privileges kept, with its manifest."""
+    return _dump(run, run.target, kind="safety", keep_owners=True)
+
+
+def dump_command(client: Client, *, file: Path, snapshot: str, keep_owners: bool, lock_timeout_s: float) -> list[str]:
+    """pg_dump's argument list; who connects where stands in the service file."""
+    command = [
+        str(client.path),
+        "--format=plain",
+        f"--file={file}",
+        f"--snapshot={snapshot}",
+        f"--lock-wait-timeout={int(lock_timeout_s * 1000)}",
+        "--no-subscriptions",  # a copy that subscribes to the source's publishers would be written to by them
+        "--no-tablespaces",
+        "--no-password",
+        "--verbose",  # its lines on stderr are our progress
+    ]
+    return command if keep_owners else [*command, "--no-owner", "--no-privileges"]
+
+
+def _dump(run: Run, server: Server, *, kind: Literal["source", "safety"], keep_owners: bool) -> Manifest:
+    final = run.paths.source_dump if kind == "source" else run.paths.safety_dump
+    part = final.with_name(f"{final.name}.part")
+    lock_timeout_s = run.settings.source_lock_timeout_s
+    with open_snapshot(server, lock_timeout_s=lock_timeout_s) as snapshot, _removed_unless_published(part):
+        major = server_major(snapshot.connection)
+        client = choose_client(major, bin_dir=run.settings.pg_bin_dir, what=kind if kind == "source" else "target")
+        command = dump_command(
+            client, file=part, snapshot=snapshot.name, keep_owners=keep_owners, lock_timeout_s=lock_timeout_s
+        )
+        run.progress.begin("reading and dumping", of_bytes=_size(snapshot.connection))
+        described = _describe(snapshot, kind)  # before the reading begins: the session serves one thread at a time
+        content = _dump_and_read(run, server, command, part, snapshot, privileges=kind == "safety")
+    return _finish(
+        run,
+        kind=kind,
+        part=part,
+        final=final,
+        content=content,
+        described={**described, "client_version": client.version},
+    )
+
+
+def _dump_and_read(
+    run: Run, server: Server, command: Sequence[str], part: Path, snapshot: Snapshot, *, privileges: bool
+) -> Content:
+    """pg_dump in this thread, the content in another, both under the one snapshot."""
+    with ThreadPoolExecutor(1, thread_name_prefix="content") as pool:
+        reading = pool.submit(
+            read_content, snapshot.connection, progress=run.progress.tables_done, privileges=privileges
+        )
+        try:
+            _run_pg_dump(run, server, command, part)
+        except BackupError as error:
+            run.watch.fail(_first_cause(reading, error))
+            raise
+        return reading.result()
+
+
+def _first_cause(reading: "Future[Content]", error: BackupError) -> BackupError:
+    """When both failed, the reading's own error says which table; pg_dump only stopped with it."""
+    cause = reading.exception() if reading.done() else None
+    return cause if isinstance(cause, BackupError) else error
+
+
+def _run_pg_dump(run: Run, server: Server, command: Sequence[str], part: Path) -> None:
+    params = {**server.url.params, "application_name": server.application_name}
+    part.touch(mode=0o600, exist_ok=False)
+    with service_environment(params, part.parent, run_id=run.id) as credentials:
+        try:
+            run_tool(
+                command,
+                env=tool_environment(credentials),
+                watch=run.watch,
+                on_stderr=lambda line: _tell(run.progress, part, line),
+            )
+        except ToolFailed as error:
+            if "No space left on device" in error.stderr:
+                raise StorageFull(
+                    f"BACKUP_STORAGE the disk of {part.parent} is full; make room, then run again; nothing was changed"
+                ) from error
+            raise
+
+
+def _tell(progress: Progress, part: Path, line: str) -> None:
+    if line.startswith(_DUMPING):
+        progress.bytes_done(part.stat().st_size)
+
+
+def _finish(
+    run: Run,
+    *,
+    kind: Literal["source", "safety"],
+    part: Path,
+    final: Path,
+    content: Content,
+    described: Mapping[str, Any],
+) -> Manifest:
+    """Examine the file, hold it against the content, give it its name, and write the manifest."""
+    with _removed_unless_published(part):
+        run.progress.begin("examining the dump", of_bytes=part.stat().st_size)
+        facts = inspect_dump(part, progress=run.progress.bytes_done)
+        account_for_rows(facts, content)
+        content = with_sequences(content, {name: (v.last_value, v.is_called) for name, v in facts.sequences.items()})
+        manifest = Manifest(
+            kind=kind,
+            run_id=run.id,
+            stamp=run.stamp,
+            file=final.name,
+            size_bytes=facts.size_bytes,
+            sha256=facts.sha256,
+            content=content,
+            content_digest=content_digest(content),
+            **described,
+        )
+        run.watch.check()
+        publish_part(part, final)
+        write_manifest(manifest, manifest_path(final))
+    log.info("BACKUP_STORAGE made %s (%.2f MB)", final.name, facts.size_bytes / 2**20, extra={"event": "file_made"})
+    return manifest
+
+
+def account_for_rows(facts: DumpFacts, content: Content) -> None:
+    """DumpRefused unless the COPY blocks hold exactly the rows that were counted under the same snapshot."""
+    for table in content.tables:
+        dumped = facts.rows.get((table.schema, table.name), 0)
+        if dumped != table.rows:
+            raise DumpRefused(
+                f"the dump holds {dumped} rows of {table.schema}.{table.name}, the database had {table.rows}; "
+                "it is incomplete and was not kept"
+            )
+
+
+def _describe(snapshot: Snapshot, kind: str) -> dict[str, Any]:
+    connection = snapshot.connection
+    database, version = connection.exec_driver_sql("SELECT current_database(), current_setting('server_version')").one()
+    properties = carry_over.read_properties(connection, database)
+    found = grants.grants_to_json(grants.read_grants(connection)) if kind == "safety" else None
+    return {
+        "taken_at": snapshot.taken_at,
+        "wal_position": snapshot.wal_position,
+        "database": database,
+        "identity": identity(connection),
+        "server_version": version,
+        "properties": asdict(properties),
+        "grants": found,
+    }
+
+
+def identity(connection: Connection) -> str:
+    """Which database of which cluster this is; a branch of a provider shares the cluster's identifier."""
+    cluster = ask(connection, "SELECT system_identifier FROM pg_control_system()")
+    database = ask(connection, "SELECT oid || '/' || datname FROM pg_database WHERE datname = current_database()")
+    return f"{cluster or 'unknown'}/{database}"
+
+
+def server_major(connection: Connection) -> int:
+    return int(connection.exec_driver_sql("SELECT current_setting('server_version_num')::int / 10000").scalar_one())
+
+
+def _size(connection: Connection) -> int:
+    return int(connection.exec_driver_sql("SELECT pg_database_size(current_database())").scalar_one())
+
+
+@contextmanager
+def _removed_unless_published(part: Path) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        if part.exists():
+            remove_file(part)
+        raise

@@ -1,0 +1,63 @@
+"""The manifest: what a dump holds, as a JSON file beside it. Made under the dump's own snapshot."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from tasks.engine.content import Content, content_from_json, content_to_json
+from tasks.engine.errors import DumpRefused
+from tasks.engine.storage import atomic_write
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """One dump, described: enough to prove a database equal to it, and to put it back."""
+
+    kind: Literal["source", "safety"]
+    run_id: str
+    stamp: str
+    taken_at: str  # ISO 8601, the server's clock at the snapshot
+    database: str
+    identity: str  # what server and database this is, without secrets
+    server_version: str
+    client_version: str
+    wal_position: str | None  # null where the role may not read it
+    file: str
+    size_bytes: int
+    sha256: str
+    content_digest: str
+    content: Content
+    properties: Mapping[str, Any]  # encoding, locale, settings of the database
+    grants: Mapping[str, Any] | None  # of the target's objects; null for the source
+
+
+def write_manifest(manifest: Manifest, path: Path) -> None:
+    """Beside its dump, mode 0600, atomically."""
+    shallow = {name: getattr(manifest, name) for name in Manifest.__dataclass_fields__}
+    document = {"format": FORMAT, **shallow, "content": content_to_json(manifest.content)}
+    atomic_write(path, json.dumps(document, sort_keys=True, ensure_ascii=False).encode())
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read it back; DumpRefused when it is missing or no manifest of ours."""
+    try:
+        document = json.loads(path.read_bytes())
+        if document.pop("format") != FORMAT:
+            raise DumpRefused(f"the manifest {path.name} has a format that this program does not know")
+        return Manifest(**{**document, "content": content_from_json(document["content"])})
+    except OSError as error:
+        raise DumpRefused(f"the manifest {path} cannot be read: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise DumpRefused(f"the manifest {path} is damaged; the dump beside it can still be restored with psql") from (
+            error
+        )
+
+
+def summary(manifest: Manifest) -> dict[str, Any]:
+    """What a report says of a dump."""
+    known = asdict(manifest)
+    return {name: known[name] for name in ("file", "size_bytes", "sha256", "taken_at", "content_digest")}

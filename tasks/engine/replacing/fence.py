@@ -1,0 +1,69 @@
+"""The fence: publishing is a compare-and-set on the target's mark, under one advisory lock for both methods.
+
+Redis can forget its lock and a paused worker can wake late; the server's own memory decides who may publish.
+"""
+
+import secrets
+import zlib
+
+import sqlalchemy
+from sqlalchemy.engine import Connection
+
+from tasks.engine.connections import Server
+from tasks.engine.errors import FenceBroken
+from tasks.engine.mark import TargetState, literal, read_state
+
+_CLASS = 0x726E73  # "rns"
+BROKEN = "RNS01"  # the SQLSTATE of a broken fence
+
+
+def lock_key(database: str) -> tuple[int, int]:
+    """The advisory lock of a target; two 32-bit integers. Advisory locks are per database, so say where it is taken."""
+    return _CLASS, zlib.crc32(database.encode()) - 2**31
+
+
+def take_lock_statement(database: str) -> str:
+    """Held until the transaction ends."""
+    return "SELECT pg_advisory_xact_lock({}, {})".format(*lock_key(database))
+
+
+def compare_statement(database: str, expected: TargetState) -> str:
+    """Fails with SQLSTATE RNS01 unless the database is the one that was read, with the mark that was read."""
+    tag = f"$rns_{secrets.token_hex(8)}$"  # unguessable: the comment is somebody else's text
+    condition = (
+        f"datname = {literal(database)} AND oid = {expected.oid} "
+        f"AND shobj_description(oid, 'pg_database') IS NOT DISTINCT FROM {literal(expected.comment)}"
+    )
+    return (
+        f"DO {tag} BEGIN IF NOT EXISTS (SELECT FROM pg_catalog.pg_database WHERE {condition}) THEN "
+        f"RAISE EXCEPTION 'the mark is another one' USING ERRCODE = '{BROKEN}'; END IF; END {tag}"
+    )
+
+
+def check(connection: Connection, database: str, expected: TargetState) -> None:
+    """FenceBroken unless the target is still what it was at the safety backup."""
+    if read_state(connection, database) != expected:
+        raise broken(database)
+
+
+def broken(database: str) -> FenceBroken:
+    return FenceBroken(
+        f"somebody else published to the backup database {database}, or replaced it, since this run's safety backup; "
+        "this run changes nothing; see that only one installation copies to it"
+    )
+
+
+def is_broken(error: sqlalchemy.exc.DBAPIError) -> bool:
+    return getattr(error.orig, "pgcode", None) == BROKEN
+
+
+def find_maintenance_database(server: Server) -> str | None:
+    """A database of the same server, other than the target, in which the fence's lock can be taken; None: none may."""
+    with server.open(autocommit=True) as connection:
+        names = connection.exec_driver_sql(
+            "SELECT datname FROM pg_database WHERE datallowconn AND datname <> current_database() "
+            "AND datname IN ('postgres', 'template1', 'defaultdb', 'railway') "
+            "AND has_database_privilege(oid, 'CONNECT') ORDER BY array_position("
+            "ARRAY['postgres', 'template1', 'defaultdb', 'railway'], datname::text)"
+        ).scalars()
+        return next(iter(names), None)

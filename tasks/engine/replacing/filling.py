@@ -1,0 +1,47 @@
+"""Filling a database with a dump: the same for both methods."""
+
+from sqlalchemy.engine import Connection
+
+from tasks.engine import grants
+from tasks.engine.connections import raw_connection
+from tasks.engine.faultpoints import fault_point
+from tasks.engine.loading import load_dump
+from tasks.engine.mark import identifier
+from tasks.engine.replacing.interface import Replacement
+from tasks.engine.run import Run
+
+# The dump's preamble sets its own; what makes an abandoned session end must hold all the same.
+_SESSION = "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0"
+_BROUGHT_BY_TEMPLATE = {"schema": ["public"], "extension": ["plpgsql"]}
+
+
+def fill(run: Run, connection: Connection, what: Replacement) -> list[str]:
+    """Load the dump into an empty database, put the grants back, gather statistics. Returns notes for the report.
+
+    The session's own transaction mode decides whether that is one transaction or many.
+    """
+    manifest = what.manifest
+    run.progress.begin("loading", of_tables=len(manifest.content.tables), of_bytes=manifest.size_bytes)
+    load_dump(
+        raw_connection(connection),
+        what.dump,
+        sha256=manifest.sha256,
+        session_settings=_SESSION,
+        progress=run.progress.bytes_done,
+    )
+    fault_point("loaded")
+    _drop_what_the_source_lacks(connection, what)
+    notes = [] if what.grants is None else list(grants.apply_grants(connection, grants.grants_from_json(what.grants)))
+    run.progress.begin("gathering statistics")
+    connection.exec_driver_sql("ANALYZE")  # without it the planner knows nothing of the copy
+    fault_point("filled")
+    return notes
+
+
+def _drop_what_the_source_lacks(connection: Connection, what: Replacement) -> None:
+    """template0 brings a schema and an extension that somebody may have dropped at the source."""
+    held = {(entry.kind, entry.identity) for entry in what.manifest.content.objects}
+    for kind, names in _BROUGHT_BY_TEMPLATE.items():
+        for name in names:
+            if (kind, name) not in held:
+                connection.exec_driver_sql(f"DROP {kind.upper()} IF EXISTS {identifier(name)}")

@@ -1,0 +1,144 @@
+"""Method `in_place`: drop, load and proof in one transaction of the target database itself."""
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from types import TracebackType
+from typing import Self
+
+from sqlalchemy.engine import Connection
+
+from tasks.engine.connections import Server
+from tasks.engine.content import Content, content_digest, read_content
+from tasks.engine.errors import BackupError, Held
+from tasks.engine.faultpoints import fault_point
+from tasks.engine.mark import identifier, set_mark_statement
+from tasks.engine.proof import demand_equal
+from tasks.engine.replacing import fence
+from tasks.engine.replacing.clearing import clear_database, lock_tables
+from tasks.engine.replacing.filling import fill
+from tasks.engine.replacing.interface import Replacement
+from tasks.engine.run import Run
+
+log = logging.getLogger(__name__)
+
+_POLL_S = 0.5
+_END_BLOCKERS = (
+    "SELECT count(pg_terminate_backend(blocker)) FROM pg_stat_activity ours, "
+    "LATERAL unnest(pg_blocking_pids(ours.pid)) blocker WHERE ours.application_name = %(name)s AND blocker > 0"
+)
+_BLOCKED = (
+    "SELECT EXISTS (SELECT FROM pg_stat_activity ours "
+    "WHERE ours.application_name = %(name)s AND cardinality(pg_blocking_pids(ours.pid)) > 0)"
+)
+
+
+class InPlace:
+    """One transaction from the first DROP to the mark: whatever happens before its COMMIT never happened."""
+
+    def __init__(self, run: Run, what: Replacement) -> None:
+        self.run, self.what = run, what
+        self.notes: list[str] = []
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        run = self.run
+        self._stack.enter_context(_fence_held(run))
+        self._stack.enter_context(blockers_ended(run.target, grace_s=run.settings.target_blockers_grace_s))
+        self._connection = self._stack.enter_context(run.target.open())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # Closing the session without a COMMIT is the ROLLBACK.
+        self._stack.__exit__(kind, error, trace)
+
+    def prepare(self) -> None:
+        connection, run = self._connection, self.run
+        connection.exec_driver_sql(fence.take_lock_statement(run.target_name))
+        run.still_ours()
+        fence.check(connection, run.target_name, self.what.expected)
+        lock_tables(connection)
+        self._look_again()
+        fault_point("in_place.locked")
+        clear_database(connection)
+        fault_point("in_place.cleared")
+        self.notes += fill(run, connection, self.what)
+
+    def prove(self) -> Content:
+        found = read_content(self._connection, progress=self.run.progress.tables_done)
+        demand_equal(self.what.manifest.content, found, self._connection, what="the prepared copy")
+        return found
+
+    def publish(self) -> None:
+        connection, run = self._connection, self.run
+        fault_point("publish.before")
+        run.still_ours()
+        connection.exec_driver_sql(fence.compare_statement(run.target_name, self.what.expected).replace("%", "%%"))
+        connection.exec_driver_sql(set_mark_statement(run.target_name, self.what.comment).replace("%", "%%"))
+        connection.commit()
+        fault_point("publish.after")
+
+    def _look_again(self) -> None:
+        """Now that nobody else can write: is it still what the safety backup holds?"""
+        if self.what.overwrites is None:
+            return
+        self.run.progress.begin("looking again at what is to be replaced")
+        found = read_content(self._connection)
+        if content_digest(found) != content_digest(self.what.overwrites):
+            raise Held(
+                f"somebody wrote to the backup database {self.run.target_name} after its safety backup; nothing was "
+                "overwritten; if that may be lost: railway-neon-sync adopt; if it is production now: "
+                "railway-neon-sync promote"
+            )
+
+
+@contextmanager
+def _fence_held(run: Run) -> Iterator[None]:
+    """The fence's lock in the maintenance database too, where method swap takes it."""
+    maintenance = run.facts["maintenance"]
+    if maintenance is None:
+        yield
+        return
+    with run.target.open(maintenance) as connection:
+        connection.exec_driver_sql(fence.take_lock_statement(run.target_name))
+        yield
+
+
+@contextmanager
+def blockers_ended(target: Server, *, grace_s: float) -> Iterator[None]:
+    """While inside, sessions that we wait for are given grace_s seconds, then ended. Negative: never ended."""
+    over = threading.Event()
+
+    def watch() -> None:
+        with suppress(BackupError), target.open(autocommit=True) as connection:
+            blocked_since: float | None = None
+            while not over.wait(_POLL_S):
+                blocked = connection.exec_driver_sql(_BLOCKED, {"name": target.application_name}).scalar_one()
+                blocked_since = (blocked_since or time.monotonic()) if blocked else None
+                if blocked_since is not None and time.monotonic() - blocked_since > grace_s:
+                    _end_blockers(connection, target)
+
+    if grace_s < 0:
+        yield
+        return
+    watcher = threading.Thread(target=watch, name="blockers", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
+
+
+def _end_blockers(connection: Connection, target: Server) -> None:
+    ended = connection.exec_driver_sql(_END_BLOCKERS, {"name": target.application_name}).scalar_one()
+    log.warning(
+        "ended %d session(s) that kept the restore waiting on %s",
+        ended,
+        identifier(target.url.dbname),
+        extra={"event": "blockers_ended", "sessions": ended},
+    )

@@ -1,0 +1,154 @@
+"""Method `swap`: the new content is loaded into a database beside the old one, and both change names."""
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import TracebackType
+from typing import Self
+
+import psycopg2
+from sqlalchemy.engine import Connection
+
+from tasks.engine import carry_over
+from tasks.engine.connections import raw_connection
+from tasks.engine.content import Content, read_content
+from tasks.engine.errors import BackupError
+from tasks.engine.faultpoints import fault_point
+from tasks.engine.mark import TargetState, identifier, set_mark_statement
+from tasks.engine.proof import demand_equal
+from tasks.engine.replacing import fence
+from tasks.engine.replacing.filling import fill
+from tasks.engine.replacing.interface import Replacement
+from tasks.engine.run import Run
+
+log = logging.getLogger(__name__)
+
+_END_SESSIONS_OF = (
+    "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+    "WHERE datname = ANY (%(names)s) AND pid <> pg_backend_pid()"
+)
+_POLL_S = 0.02
+_LOCK_TIMEOUT_MS = 10_000
+
+
+class Swap:
+    """Prepare in `<db>__incoming_<run>`, publish by two renames in one transaction, keep the old one until verified."""
+
+    def __init__(self, run: Run, what: Replacement) -> None:
+        self.run, self.what = run, what
+        self.notes: list[str] = []
+        self._published = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self._published and self.run.watch.reason is None:
+            with suppress(BackupError):  # whoever ends the run looks for it again
+                drop_database(self.run, self.run.incoming_name)
+
+    def prepare(self) -> None:
+        target, incoming = self.run.target, self.run.incoming_name
+        with target.open(self.run.facts["maintenance"], autocommit=True) as connection:
+            self.run.still_ours()
+            connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {identifier(incoming)} WITH (FORCE)")
+            self._create(connection, incoming)
+        fault_point("swap.created")
+        with target.open(incoming, autocommit=True) as connection:
+            self.notes += fill(self.run, connection, self.what)
+        with target.open(self.run.facts["maintenance"], autocommit=True) as connection:
+            self.notes += carry_over.apply_properties(connection, self.what.properties, incoming)
+
+    def prove(self) -> Content:
+        with self.run.target.open(self.run.incoming_name) as connection:
+            connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            found = read_content(connection, progress=self.run.progress.tables_done)
+            demand_equal(self.what.manifest.content, found, connection, what="the prepared copy")
+        return found
+
+    def publish(self) -> None:
+        """The old database becomes `<db>__previous_<run>`. A reader that reconnects waits for the renames only."""
+        run = self.run
+        statements = [
+            fence.compare_statement(run.target_name, self.what.expected),
+            _rename(run.target_name, run.previous_name),
+            _rename(run.incoming_name, run.target_name),
+            set_mark_statement(run.target_name, self.what.comment),
+        ]
+        fault_point("publish.before")
+        _in_one_transaction(run, statements)
+        self._published = True
+        fault_point("publish.after")
+
+    def _create(self, connection: Connection, name: str) -> None:
+        options, notes = carry_over.locale_choice(self.what.manifest.properties, self.what.properties, connection)
+        self.notes += notes
+        connection.exec_driver_sql(carry_over.create_database_statement(name, options).replace("%", "%%"))
+
+
+def put_back(run: Run, published: TargetState) -> None:
+    """Undo a publishing: the previous database takes its name back, in one transaction; the copy is dropped."""
+    _in_one_transaction(
+        run,
+        [
+            fence.compare_statement(run.target_name, published),
+            _rename(run.target_name, run.incoming_name),
+            _rename(run.previous_name, run.target_name),
+        ],
+    )
+    fault_point("put_back.after")
+    drop_database(run, run.incoming_name)
+
+
+def drop_database(run: Run, name: str) -> None:
+    """Drop one of the run's own databases, whoever is connected; nothing happens when it is not there."""
+    with run.target.open(run.facts["maintenance"], autocommit=True) as connection:
+        statement = f"DROP DATABASE IF EXISTS {identifier(name)} WITH (FORCE)"
+        connection.exec_driver_sql(statement.replace("%", "%%"))
+
+
+def _rename(old: str, new: str) -> str:
+    return f"ALTER DATABASE {identifier(old)} RENAME TO {identifier(new)}"
+
+
+def _in_one_transaction(run: Run, statements: list[str]) -> None:
+    """One string, one round trip: a death before its COMMIT leaves every name as it was.
+
+    RENAME's own lock makes newcomers wait while a second session ends the ones that are in the way.
+    """
+    target, maintenance = run.target, run.facts["maintenance"]
+    script = ["BEGIN", f"SET LOCAL lock_timeout = {_LOCK_TIMEOUT_MS}", fence.take_lock_statement(run.target_name)]
+    names = [run.target_name, run.incoming_name, run.previous_name]
+    with target.open(maintenance, autocommit=True) as connection, _way_cleared(run, names):
+        run.still_ours()  # after the session was opened: see there
+        try:
+            with raw_connection(connection).cursor() as cursor:
+                cursor.execute(";\n".join([*script, *statements, "COMMIT"]))
+        except psycopg2.Error as error:
+            if error.pgcode == fence.BROKEN:
+                raise fence.broken(run.target_name) from error
+            raise
+
+
+@contextmanager
+def _way_cleared(run: Run, names: list[str]) -> Iterator[None]:
+    """While inside, sessions in these databases are ended, again and again: a pool reconnects at once."""
+    over = threading.Event()
+
+    def clear() -> None:
+        with suppress(BackupError), run.target.open(run.facts["maintenance"], autocommit=True) as connection:
+            while not over.is_set():
+                connection.exec_driver_sql(_END_SESSIONS_OF, {"names": names})
+                time.sleep(_POLL_S)
+
+    clearer = threading.Thread(target=clear, name="clearing the way", daemon=True)
+    clearer.start()
+    try:
+        yield
+    finally:
+        over.set()
+        clearer.join()

@@ -1,0 +1,146 @@
+"""One run as each of its steps sees it: who it is, what it may use, what earlier steps found."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from config.settings import Settings
+from config.urls import DatabaseUrl
+from tasks.engine import storage
+from tasks.engine.connections import Server
+from tasks.engine.errors import RunLost
+from tasks.engine.journal import Journal, RunRecord
+from tasks.engine.progress import Progress
+from tasks.engine.watch import Watch
+
+_MAX_NAME_BYTES = 63  # PostgreSQL's NAMEDATALEN - 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paths:
+    """Where the files of one run lie."""
+
+    directory: Path
+    stamp: str
+
+    @property
+    def source_dump(self) -> Path:
+        return storage.dump_path(self.directory, "source", self.stamp)
+
+    @property
+    def safety_dump(self) -> Path:
+        return storage.dump_path(self.directory, "safety", self.stamp)
+
+    @property
+    def report(self) -> Path:
+        return storage.report_path(self.directory, self.stamp)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A run with the means of one step; `closer` is set while a rollback or reconcile ends it."""
+
+    id: str
+    job_id: str
+    stamp: str
+    started_at: datetime
+    options: Mapping[str, Any]
+    settings: Settings
+    journal: Journal
+    watch: Watch
+    progress: Progress
+    facts: dict[str, Any] = field(default_factory=dict)  # JSON values; `keep` adds to them
+    closer: str | None = None
+
+    @property
+    def short_id(self) -> str:
+        """Eight hex digits for names that have little room; a caller may have chosen any task id."""
+        is_uuid = re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", self.id)
+        return self.id[:8] if is_uuid else hashlib.sha256(self.id.encode()).hexdigest()[:8]
+
+    @property
+    def session_prefix(self) -> str:
+        """The application_name of every session of this run begins with it, so that a successor can end them."""
+        return f"railway-neon-sync/{self.short_id}"
+
+    @property
+    def paths(self) -> Paths:
+        return Paths(directory=self.settings.backup_dir, stamp=self.stamp)
+
+    @property
+    def source(self) -> Server:
+        return self._server("source", self.settings.database_url.direct()[0], read_only=True)
+
+    @property
+    def target(self) -> Server:
+        return self._server("target", self.settings.railway_backup_db_url.direct()[0])
+
+    @property
+    def target_name(self) -> str:
+        return self.target.url.dbname
+
+    @property
+    def incoming_name(self) -> str:
+        """The database in which the new content is prepared."""
+        return self._beside("incoming")
+
+    @property
+    def previous_name(self) -> str:
+        """The database that was replaced, until the run is verified."""
+        return self._beside("previous")
+
+    def keep(self, **facts: Any) -> None:
+        """Remember for later steps, and for whoever has to end this run."""
+        self.journal.keep(self.id, **facts)
+        self.facts.update(facts)
+
+    def still_ours(self) -> None:
+        """RunLost when another process has taken the run.
+
+        Asked after a session is opened and before it changes anything: whoever takes a run first writes so into
+        the journal and then ends the run's sessions, so one of both stops a worker that was paused.
+        """
+        self.watch.check()
+        record = self.journal.run(self.id)
+        wanted = "open" if self.closer is None else "closing"
+        if record is None or record.state != wanted or record.closer != self.closer:
+            raise RunLost("another process has ended this run meanwhile; this one stops")
+
+    def _beside(self, what: str) -> str:
+        suffix = f"__{what}_{self.short_id}"
+        base = self.target_name.encode()[: _MAX_NAME_BYTES - len(suffix)].decode(errors="ignore")
+        return base + suffix
+
+    def _server(self, role: str, url: DatabaseUrl, *, read_only: bool = False) -> Server:
+        suffix = "" if self.closer is None else "/recovery"
+        return Server(
+            role=role,
+            url=url,
+            application_name=self.session_prefix + suffix,
+            watch=self.watch,
+            read_only=read_only,
+            connect_timeout_s=self.settings.connect_timeout_s,
+        )
+
+
+def open_run(
+    record: RunRecord, *, settings: Settings, journal: Journal, watch: Watch, closer: str | None = None
+) -> Run:
+    """A run from what the journal knows of it."""
+    return Run(
+        id=record.run_id,
+        job_id=record.job_id,
+        stamp=record.stamp,
+        started_at=record.started_at,
+        options=record.options,
+        settings=settings,
+        journal=journal,
+        watch=watch,
+        progress=Progress(),
+        facts=dict(record.facts),
+        closer=closer,
+    )

@@ -4,16 +4,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-TableName = tuple[str, str]
-"""Schema and table (or sequence), unquoted."""
+from tasks.engine.dumpfile_reader import SequenceValue, Statement, TableName, open_dump
+from tasks.engine.dumpfile_rules import Kind
 
-
-@dataclass(frozen=True, kw_only=True)
-class SequenceValue:
-    """What a `setval` line of the dump gives a sequence."""
-
-    last_value: int
-    is_called: bool
+__all__ = ["DumpFacts", "SequenceValue", "TableName", "inspect_dump"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,5 +25,20 @@ class DumpFacts:
 
 
 def inspect_dump(path: Path, *, progress: Callable[[int], None] | None = None) -> DumpFacts:
-    """Read the whole file once; DumpRefused says in one sentence why it must not be loaded."""
-    raise NotImplementedError
+    """Read the whole file once; DumpRefused says in one sentence why it must not be loaded.
+
+    progress: is given the number of bytes read so far, about once for every MB.
+    """
+    sequences: dict[TableName, SequenceValue] = {}
+    with open_dump(path, progress=progress) as dump:
+        for item in dump.items():
+            if isinstance(item, Statement) and item.kind is Kind.SEQUENCE_VALUE:
+                name, value = dump.sequence_value(item)
+                sequences[name] = value
+        return DumpFacts(
+            size_bytes=dump.bytes_read,
+            sha256=dump.sha256,
+            rows=dict(dump.rows),
+            sequences=sequences,
+            statements=dump.statements,
+        )

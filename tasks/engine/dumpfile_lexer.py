@@ -22,7 +22,11 @@ _BODY_WORDS = frozenset({b"atomic", b"case", b"end"})
 
 
 class Unreadable(ValueError):
-    """What is wrong with the file at the place that is being read; the reader adds where that is."""
+    """What is wrong with the file; the reader adds where. lines_on: so many lines behind the one that is read now."""
+
+    def __init__(self, what: str, *, lines_on: int = 0) -> None:
+        super().__init__(what)
+        self.lines_on = lines_on
 
 
 class StatementLexer:
@@ -64,13 +68,14 @@ class StatementLexer:
 
     def open_construct(self) -> str:
         """What waits for its end, in words."""
-        return {
+        names: dict[Callable[[bytes, int], int], str] = {
             self._in_quotes: "a string",
             self._in_escape_string: "a string",
             self._in_double_quotes: "a quoted name",
             self._in_dollar_quotes: f"a string quoted with {self._dollar.decode(errors='replace')}",
             self._in_comment: "a comment",
-        }.get(self._scan, "a statement")
+        }
+        return names.get(self._scan, "a statement")
 
     def _outside(self, line: bytes, position: int) -> int:
         found = _OUTSIDE.search(line, position)
@@ -95,7 +100,7 @@ class StatementLexer:
         if len(self._words) < 4:
             self._words.append(word)
         if not self._parens and word in _BODY_WORDS and _ROUTINE.match(b" ".join(self._words)):
-            self._body_word(word, adjacent=0 <= self._begin_word_end and line[self._begin_word_end : start].isspace())
+            self._body_word(word, adjacent=self._begin_word_end >= 0 and line[self._begin_word_end : start].isspace())
         if word == b"begin":
             self._begin_word_end = end
         return end
@@ -185,4 +190,3 @@ class StatementLexer:
         if not self._comments:
             self._scan = self._outside
         return found.end()
-

@@ -3,14 +3,13 @@
 import codecs
 import hashlib
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import BinaryIO
 
 from tasks.engine.dumpfile_lexer import Unreadable
 
 BLOCK_BYTES = 1 << 20
-MAX_LINE_BYTES = 64 << 20
-"""A longer line outside COPY data is refused: a statement is held in memory. pg_dump cuts large objects into 16 KB."""
+MAX_STATEMENT_BYTES = 64 << 20
+"""A longer statement is refused: it is held in memory. COPY data has no limit, large objects come in 16 KB pieces."""
 
 _END_OF_DATA = b"\\.\n"
 _NOT_SEPARATORS = bytes(byte for byte in range(256) if byte not in b"\t\n")
@@ -45,8 +44,8 @@ class DumpSource:
             self._position += len(part)
             parts.append(part)
             length += len(part)
-            if length > MAX_LINE_BYTES:
-                raise Unreadable(f"a line outside COPY data is longer than {MAX_LINE_BYTES >> 20} MB")
+            if length > MAX_STATEMENT_BYTES:
+                raise Unreadable(f"a line outside COPY data is longer than {MAX_STATEMENT_BYTES >> 20} MB")
             if end:
                 self.line += 1
                 break
@@ -60,33 +59,32 @@ class DumpSource:
         rows = _Rows(columns)
         held = b""  # the begin of what may become the end-of-data line
         at_line_start = True
-        while True:
+        finished = False
+        while not finished:
             if self._position >= len(self._block) and not self._read_block():
                 raise Unreadable("the file ends within the data of a COPY block")
             piece = held + self._block[self._position :]
-            end = 0 if at_line_start and piece.startswith(_END_OF_DATA) else piece.find(b"\n" + _END_OF_DATA) + 1
-            finished = end > 0 or (at_line_start and piece.startswith(_END_OF_DATA))
-            self._position = len(self._block)
+            end = _end_of_data(piece, at_line_start=at_line_start)
+            finished = end >= 0
+            rest = len(piece) - end - len(_END_OF_DATA) if finished else 0
+            self._position = len(self._block) - rest
             if not finished:
                 end = len(piece) - _held_back(piece, at_line_start=at_line_start)
-            else:
-                self._position -= len(piece) - end - len(_END_OF_DATA)
             data, held = piece[:end], piece[end:]
             self.line += rows.count(data)
             if data:
-                yield data
                 at_line_start = data.endswith(b"\n")
-            if finished:
-                self.line += 1
-                return
+                yield data
+        self.line += 1
 
     def _read_block(self) -> bool:
         block = self._file.read(BLOCK_BYTES)
         self._block, self._position = block, 0
         self._sha256.update(block)
         self.bytes_read += len(block)
-        if b"\0" in block:
-            raise Unreadable("a byte is zero, which no text in PostgreSQL can hold")
+        zero = block.find(b"\0")
+        if zero >= 0:
+            raise Unreadable("a byte is zero, which no text in PostgreSQL holds", lines_on=block.count(b"\n", 0, zero))
         if self.check_utf8:
             self._check_utf8(block)
         if self._progress is not None:
@@ -94,12 +92,22 @@ class DumpSource:
         return bool(block)
 
     def _check_utf8(self, block: bytes) -> None:
-        if block and block.isascii() and not self._utf8.getstate()[0]:
+        pending = len(self._utf8.getstate()[0])
+        if block and not pending and block.isascii():
             return
         try:
             self._utf8.decode(block, final=not block)
         except UnicodeDecodeError as error:
-            raise Unreadable("bytes are not valid UTF-8, and the dump says client_encoding UTF8") from error
+            lines_on = block.count(b"\n", 0, max(0, error.start - pending))
+            raise Unreadable("bytes are not UTF-8, which client_encoding promises", lines_on=lines_on) from error
+
+
+def _end_of_data(piece: bytes, *, at_line_start: bool) -> int:
+    """Where the end-of-data line begins; -1 when it is not in this piece."""
+    if at_line_start and piece.startswith(_END_OF_DATA):
+        return 0
+    found = piece.find(b"\n" + _END_OF_DATA)
+    return found + 1 if found >= 0 else -1
 
 
 def _held_back(piece: bytes, *, at_line_start: bool) -> int:
@@ -113,8 +121,8 @@ def _held_back(piece: bytes, *, at_line_start: bool) -> int:
 class _Rows:
     """Counts complete rows and holds each against the number of columns, without a step of Python for every row.
 
-    Tabs and newlines are all that COPY's text format leaves unescaped as separators: what remains of a block when
-    everything else is deleted must be the same few bytes for each row.
+    A row's separators are the only tabs and newlines in COPY's text format. So what remains of a piece when every other
+    byte is deleted must be the same few bytes for each row.
     """
 
     def __init__(self, columns: int) -> None:
@@ -126,11 +134,20 @@ class _Rows:
         """The number of rows that end in this piece of data."""
         separators = self._begun + data.translate(None, _NOT_SEPARATORS)
         if not self._columns:
-            if data.strip(b"\n"):
-                raise _wrong_columns(data.split(b"\n"), 0)
+            if separators != data:
+                raise self._wrong(data)
             return len(data)
         rows, rest = divmod(len(separators), self._columns)
         self._begun = b"\t" * rest
         if separators != self._row * rows + self._begun:
-            raise _wrong_columns([line + b"\t" for line in separators.split(b"\n")], self._columns)
+            raise self._wrong(separators)
         return rows
+
+    def _wrong(self, separators: bytes) -> Unreadable:
+        rows = separators.split(b"\n")
+        tabs = max(0, self._columns - 1)
+        number = next((n for n, row in enumerate(rows) if len(row) != tabs), 0)
+        found = len(rows[number]) + 1 if self._columns else "some"
+        return Unreadable(
+            f"a row has {found} columns and not the {self._columns} that its COPY statement names", lines_on=number
+        )

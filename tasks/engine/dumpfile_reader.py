@@ -1,0 +1,236 @@
+"""A dump file as statements and COPY blocks, in one pass; the loader and the inspection share it."""
+
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from psycopg2.extensions import encodings
+
+from tasks.engine.dumpfile_lexer import StatementLexer, Unreadable
+from tasks.engine.dumpfile_rules import Kind, classify, copy_target, sequence_value, setting
+from tasks.engine.dumpfile_source import MAX_STATEMENT_BYTES, DumpSource
+from tasks.engine.errors import DumpRefused
+
+TableName = tuple[str, str]
+"""Schema and table (or sequence), unquoted."""
+
+_HEADER = b"--\n-- PostgreSQL database dump\n--\n"
+_TRAILER = b"-- PostgreSQL database dump complete\n"
+# \unrestrict follows the trailer in minor releases since August 2025
+_END = re.compile(rb"--\n" + re.escape(_TRAILER) + rb"--\n\s*(?:\\unrestrict [A-Za-z0-9]+\n\s*)?\Z")
+_END_BYTES = 1024
+_META_COMMAND = re.compile(rb"\\(?:un)?restrict [A-Za-z0-9]+\n")
+_ENCODING = re.compile(rb"^SET client_encoding = '([A-Za-z0-9_]+)';$", re.MULTILINE)
+_HEAD_BYTES = 8192
+
+
+@dataclass(frozen=True, kw_only=True)
+class SequenceValue:
+    """What a `setval` line of the dump gives a sequence."""
+
+    last_value: int
+    is_called: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statement:
+    """A statement with its semicolon, as bytes in the dump's encoding. line: where it begins in the file."""
+
+    text: bytes
+    line: int
+    kind: Kind
+
+
+@dataclass(frozen=True, kw_only=True)
+class CopyBlock:
+    """A COPY statement and the data behind it, which is read from the file while it is iterated over, once.
+
+    data: pieces that may end within a row; data_line: of the first row in the file.
+    """
+
+    text: bytes
+    line: int
+    table: TableName
+    data: Iterator[bytes]
+    data_line: int
+
+
+@contextmanager
+def open_dump(path: Path, *, progress: Callable[[int], None] | None = None) -> Iterator["DumpReader"]:
+    """A reader of the file, whose first and last lines were looked at already."""
+    try:
+        file = path.open("rb", buffering=0)
+    except OSError as error:
+        raise DumpRefused(f"the dump {path.name} cannot be read ({error.strerror}); make a new one") from error
+    with file:
+        head = _check_ends(path, file)
+        yield DumpReader(path.name, file, head=head, progress=progress)
+
+
+def _check_ends(path: Path, file: BinaryIO) -> bytes:
+    """Refuse at once what is empty, cut off, or not pg_dump's plain format; returns the file's first bytes."""
+    size = file.seek(0, os.SEEK_END)
+    if not size:
+        raise DumpRefused(f"the dump {path.name} is empty; make a new one")
+    file.seek(max(0, size - _END_BYTES))
+    tail = file.read(_END_BYTES)
+    file.seek(0)
+    head = file.read(_HEAD_BYTES)
+    file.seek(0)
+    if not head.startswith(_HEADER):
+        raise DumpRefused(f"line 1 of {path.name} is not the first of a plain dump by pg_dump; make a new dump")
+    if not _END.search(tail):
+        raise DumpRefused(
+            f"the dump {path.name} is cut off or has a tail that is not pg_dump's: its last lines lack "
+            f"'{_TRAILER.decode().strip()}'; make a new one"
+        )
+    return head
+
+
+class DumpReader:
+    """One pass over a dump. `rows`, `statements` and `sha256` are complete when `items` is exhausted."""
+
+    def __init__(
+        self, name: str, file: BinaryIO, *, head: bytes, progress: Callable[[int], None] | None = None
+    ) -> None:
+        self.rows: Counter[TableName] = Counter()
+        self.statements = 0
+        self._name = name
+        self._source = DumpSource(file, progress=progress)
+        self._lexer = StatementLexer()
+        self._complete = False
+        self._in_large_objects = False
+        found = _ENCODING.search(head)
+        self._encoding = found[1].decode() if found else "UTF8"
+        self._source.check_utf8 = self._encoding == "UTF8"
+
+    @property
+    def encoding(self) -> str:
+        """The dump's client_encoding, as PostgreSQL spells it."""
+        return self._encoding
+
+    @property
+    def bytes_read(self) -> int:
+        return self._source.bytes_read
+
+    @property
+    def sha256(self) -> str:
+        return self._source.sha256
+
+    def items(self) -> Iterator[Statement | CopyBlock]:
+        """The statements and COPY blocks in the file's order; DumpRefused where it must not be read on."""
+        for text, line, rest in self._texts():
+            self.statements += 1
+            item = self._item(text, line, rest)
+            yield item
+            if isinstance(item, CopyBlock):
+                for _ in item.data:  # what the caller left
+                    pass
+        with self._refusing():
+            if not self._complete or self._in_large_objects:
+                raise Unreadable("the trailer does not stand behind the last statement")
+
+    def sequence_value(self, statement: Statement) -> tuple[TableName, SequenceValue]:
+        """What a statement of the kind SEQUENCE_VALUE says."""
+        with self._refusing(statement.line):
+            schema, name, last_value, is_called = sequence_value(
+                statement.text, standard_strings=self._lexer.standard_strings
+            )
+        return self._table(schema, name), SequenceValue(last_value=last_value, is_called=is_called)
+
+    def _texts(self) -> Iterator[tuple[bytes, int, bytes]]:
+        """Each statement's text, the line where it begins, and what stands behind it in its last line."""
+        parts: list[bytes] = []
+        begun = length = 0
+        while line := self._next_line():
+            number = self._source.line - 1
+            with self._refusing(number):
+                if not parts and self._is_between_statements(line):
+                    continue
+                if self._complete:
+                    raise Unreadable("something stands behind the trailer")
+                ends = self._lexer.feed(line)
+            position = 0
+            for end in ends:
+                parts.append(line[position:end])
+                rest = line[end:].strip()
+                yield b"".join(parts).strip(), begun if len(parts) > 1 else number, rest
+                parts, length, position = [], 0, end
+            if position and not line[position:].strip():
+                continue
+            begun = begun if parts else number
+            parts.append(line[position:])
+            length += len(line)
+            if length > MAX_STATEMENT_BYTES:
+                raise self._refused(begun, f"a statement is longer than {MAX_STATEMENT_BYTES >> 20} MB")
+        if parts:
+            raise self._refused(begun, f"{self._lexer.open_construct()} is not ended")
+
+    def _is_between_statements(self, line: bytes) -> bool:
+        """Whether a line where no statement has begun holds none: blank, a comment, or pg_dump's own meta-command."""
+        if line.startswith(b"\\"):
+            if not _META_COMMAND.fullmatch(line):
+                raise Unreadable("a command of psql stands outside COPY data")
+            return True
+        if line.startswith(b"--") and b"\r" not in line:
+            self._complete = self._complete or line == _TRAILER
+            return True
+        return not line.strip()
+
+    def _item(self, text: bytes, line: int, rest: bytes) -> Statement | CopyBlock:
+        with self._refusing(line):
+            kind = self._judged(text)
+            if kind is not Kind.COPY:
+                return Statement(text=text, line=line, kind=kind)
+            if rest:
+                raise Unreadable("something stands behind COPY in its line")
+            schema, name, columns = copy_target(text)
+            table = self._table(schema, name)
+            data = self._data(table, columns)
+            return CopyBlock(text=text, line=line, table=table, data=data, data_line=self._source.line)
+
+    def _judged(self, text: bytes) -> Kind:
+        kind = classify(text)
+        if self._in_large_objects != (kind in {Kind.LARGE_OBJECT, Kind.COMMIT}):
+            raise Unreadable(
+                "a transaction begins or ends here, or should have: BEGIN and COMMIT may stand around the content of "
+                "large objects only"
+            )
+        if kind in {Kind.BEGIN, Kind.COMMIT}:
+            self._in_large_objects = kind is Kind.BEGIN
+        name, value = setting(text) if kind is Kind.SETTING else ("", "")
+        if name == "client_encoding" and value != self._encoding:
+            raise Unreadable(f"client_encoding changes to {value}")
+        if name == "standard_conforming_strings":
+            self._lexer.standard_strings = value != "off"
+        return kind
+
+    def _data(self, table: TableName, columns: int) -> Iterator[bytes]:
+        first = self._source.line
+        with self._refusing():
+            yield from self._source.copy_data(columns)
+        self.rows[table] += self._source.line - 1 - first
+
+    def _next_line(self) -> bytes:
+        with self._refusing():
+            return self._source.next_line()
+
+    def _table(self, schema: bytes, name: bytes) -> TableName:
+        codec = "utf-8" if self._encoding == "SQL_ASCII" else encodings.get(self._encoding, "utf-8")
+        return schema.decode(codec, "surrogateescape"), name.decode(codec, "surrogateescape")
+
+    @contextmanager
+    def _refusing(self, line: int | None = None) -> Iterator[None]:
+        """Add the place to what is wrong: this line of the file, else the one that is read now."""
+        try:
+            yield
+        except Unreadable as error:
+            raise self._refused((line or self._source.line) + error.lines_on, str(error)) from error
+
+    def _refused(self, line: int, what: str) -> DumpRefused:
+        return DumpRefused(f"line {line} of the dump {self._name}: {what}; it must not be loaded, make a new dump")

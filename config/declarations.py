@@ -1,0 +1,134 @@
+"""Every setting, declared once: name, type, default, meaning, and whether it is a secret."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from config.kinds import (
+    FOLLOWS,
+    BackendUrl,
+    Choice,
+    Folder,
+    JournalUrl,
+    LockUrl,
+    ServiceUrl,
+    Shown,
+    SourceOrTarget,
+    TableNames,
+    Truth,
+    Whole,
+)
+
+HALF_A_DAY_S = 12 * 3600
+
+
+class Declarations(BaseSettings):
+    """The settings by their names in lower case; config.settings.Settings adds how they must fit together."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True, case_sensitive=False
+    )
+
+    database_url: SourceOrTarget = Field(
+        description="The source: the Neon database that is copied. It is only ever read."
+    )
+    railway_backup_db_url: SourceOrTarget = Field(
+        description="The target: the Railway database that each run replaces by the copy."
+    )
+    celery_broker_url: ServiceUrl = Field(
+        SecretStr("redis://localhost:6379/0"), description="Where Celery's messages travel."
+    )
+    celery_result_backend: BackendUrl = Field(FOLLOWS, description="Where Celery keeps reports.")
+    lock_url: LockUrl = Field(
+        FOLLOWS,
+        description="The Redis (or Valkey) whose lock lets only one run work at a time.",
+    )
+    backup_dir: Folder = Field(
+        Path("backups/unified_database_backup"),
+        description="The folder of dumps, safety backups, manifests and reports.",
+    )
+    stats_tables: TableNames = Field(
+        ("users", "escrows", "wallets", "transactions"),
+        description="The tables whose row counts stand in the report; a schema may stand before the name.",
+    )
+    retention_days: Annotated[int, Whole("days", at_most=36_500)] = Field(
+        7, description="Dumps older than this expire, as far as `RETENTION_KEEP_LAST` lets them."
+    )
+    retention_keep_last: Annotated[int, Whole("verified dumps", at_least=3)] = Field(
+        3, description="So many of the newest verified dumps never expire."
+    )
+    report_retention_days: Annotated[int, Whole("days", at_most=36_500)] = Field(
+        90, description="How long reports, results and the journal's rows are kept."
+    )
+    dump_timeout_s: Annotated[int, Whole("seconds")] = Field(
+        300, description="Limit of the step that counts and dumps the source."
+    )
+    safety_timeout_s: Annotated[int, Whole("seconds")] = Field(
+        180, description="Limit of the step that dumps the target as it is now."
+    )
+    restore_timeout_s: Annotated[int, Whole("seconds")] = Field(
+        300, description="Limit of the step that loads, proves and publishes the copy."
+    )
+    verify_timeout_s: Annotated[int, Whole("seconds")] = Field(
+        300, description="Limit of the step that compares the published copy with the source's manifest."
+    )
+    min_dump_bytes: Annotated[int, Whole("bytes", at_least=0, at_most=10**15)] = Field(
+        10_240, description="A smaller dump must also account for every row of its manifest, and is warned of."
+    )
+    misfire_grace_s: Annotated[int, Whole("seconds", at_most=HALF_A_DAY_S)] = Field(
+        600, description="A run that could not start within this time after its slot is missed, not started."
+    )
+    restore_method: Annotated[Literal["auto", "swap", "in_place"], Choice()] = Field(
+        "auto", description="`swap` renames a new database in, `in_place` replaces inside one transaction."
+    )
+    journal_url: JournalUrl = Field(
+        FOLLOWS,
+        description="Where runs are remembered: sqlite:///path, or a PostgreSQL that is neither of the two.",
+    )
+    pg_bin_dir: Annotated[Folder | None, Shown("those that are found")] = Field(
+        None, description="The folder of pg_dump, to be used before any other that is found."
+    )
+    keep_owners: Truth = Field(default=False, description="Whether the copy keeps the source's owners and privileges.")
+    source_blocked_s: Annotated[int, Whole("seconds")] = Field(
+        5, description="The dump gives way when somebody at the source waits behind it for so long."
+    )
+    source_lock_timeout_s: Annotated[int, Whole("seconds")] = Field(
+        10, description="How long the dump waits for a table of the source that somebody locks."
+    )
+    target_blockers_grace_s: Annotated[int, Whole("seconds", at_least=-1)] = Field(
+        30,
+        description="Sessions idle in a transaction on the target are ended after this wait; -1: never.",
+    )
+    max_shrink_percent: Annotated[int, Whole("percent", at_least=0, at_most=100)] = Field(
+        50, description="A copy that loses more of the target's rows than this is held."
+    )
+    target_capacity_bytes: Annotated[int | None, Whole("bytes", at_most=10**15), Shown("unknown")] = Field(
+        None, description="The size of the target's volume; with it, room is checked before the restore."
+    )
+    connect_timeout_s: Annotated[int, Whole("seconds", at_least=2)] = Field(
+        20, description="How long one attempt to connect may take; a sleeping Neon compute has to wake."
+    )
+    stale_after_s: Annotated[int, Whole("seconds")] = Field(
+        46_800, description="A newest verified copy older than this counts as stale."
+    )
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], Choice()] = Field(
+        "INFO", description="DEBUG, INFO, WARNING, ERROR or CRITICAL."
+    )
+    log_format: Annotated[Literal["text", "json"], Choice()] = Field(
+        "text", description="`text` for people, `json` for one JSON object a line."
+    )
+    warnings: tuple[str, ...] = Field(default=(), exclude=True, repr=False)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what load_settings hands in: pydantic's own readers would be silent about a misspelt name."""
+        return (init_settings,)

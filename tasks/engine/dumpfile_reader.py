@@ -105,6 +105,7 @@ class DumpReader:
         self._lexer = StatementLexer()
         self._complete = False
         self._in_large_objects = False
+        self._in_preamble = True
         found = _ENCODING.search(head)
         self._encoding = found[1].decode() if found else "UTF8"
         self._source.check_utf8 = self._encoding == "UTF8"
@@ -113,6 +114,16 @@ class DumpReader:
     def encoding(self) -> str:
         """The dump's client_encoding, as PostgreSQL spells it."""
         return self._encoding
+
+    @property
+    def standard_strings(self) -> bool:
+        """The dump's standard_conforming_strings, as far as it was read."""
+        return self._lexer.standard_strings
+
+    @property
+    def line(self) -> int:
+        """The number of the line that is read next."""
+        return self._source.line
 
     @property
     def bytes_read(self) -> int:
@@ -138,9 +149,7 @@ class DumpReader:
     def sequence_value(self, statement: Statement) -> tuple[TableName, SequenceValue]:
         """What a statement of the kind SEQUENCE_VALUE says."""
         with self._refusing(statement.line):
-            schema, name, last_value, is_called = sequence_value(
-                statement.text, standard_strings=self._lexer.standard_strings
-            )
+            schema, name, last_value, is_called = sequence_value(statement.text, standard_strings=self.standard_strings)
         return self._table(schema, name), SequenceValue(last_value=last_value, is_called=is_called)
 
     def _texts(self) -> Iterator[tuple[bytes, int, bytes]]:
@@ -203,12 +212,20 @@ class DumpReader:
             )
         if kind in {Kind.BEGIN, Kind.COMMIT}:
             self._in_large_objects = kind is Kind.BEGIN
-        name, value = setting(text) if kind is Kind.SETTING else ("", "")
-        if name == "client_encoding" and value != self._encoding:
-            raise Unreadable(f"client_encoding changes to {value}")
+        if kind is Kind.SETTING:
+            self._note_setting(*setting(text))
+        else:
+            self._in_preamble = False
+        return kind
+
+    def _note_setting(self, name: str, value: str) -> None:
+        """Follow the two settings that decide how everything behind the preamble is read."""
+        if name not in {"client_encoding", "standard_conforming_strings"}:
+            return
+        if not self._in_preamble or (name == "client_encoding" and value != self._encoding):
+            raise Unreadable(f"{name} changes to {value}")
         if name == "standard_conforming_strings":
             self._lexer.standard_strings = value != "off"
-        return kind
 
     def _data(self, table: TableName, columns: int) -> Iterator[bytes]:
         first = self._source.line

@@ -144,5 +144,11 @@ def shown(text: bytes, *, limit: int = 200) -> str:
     line = text[: 4 * limit].decode(errors="replace").partition("\n")[0]
     if not line.startswith("SELECT pg_catalog."):
         line = re.sub(r"'.*", "'...", line)
-    harmless = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in line.rstrip())
-    return harmless if len(harmless) <= limit else harmless[: limit - 3] + "..."
+    return harmless(line, limit=limit)
+
+
+def harmless(text: str, *, limit: int) -> str:
+    """On one line, shortened, and with nothing that a terminal or a log would take for a command."""
+    one_line = " ".join(text.split())
+    printable = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in one_line)
+    return printable if len(printable) <= limit else printable[: limit - 3] + "..."

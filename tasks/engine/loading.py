@@ -1,4 +1,4 @@
-"""Sending a plain dump to a server through our own connection."""
+"""Sending a plain dump to a server through our own connection, so that a dead worker is a rollback at the server."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,10 +6,18 @@ from pathlib import Path
 
 from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2 names its class in lower case
 
+from tasks.engine.dumpfile_reader import CopyBlock, DumpReader, Statement, open_dump
+from tasks.engine.dumpfile_rules import Kind
+from tasks.engine.errors import DumpRefused
+from tasks.engine.loading_session import LoadSession
+
+# a hostile dump's warnings would pile up in psycopg2 while a string of statements runs
+_QUIET = b"SET client_min_messages = error;"
+
 
 @dataclass(frozen=True, kw_only=True)
 class LoadSummary:
-    """What a load did. statements: the file's, COPY included; rows and tables: in COPY blocks that held rows."""
+    """What a load did. statements: the file's, COPY included; rows, tables: of COPY blocks, tables that held rows."""
 
     statements: int
     tables: int
@@ -26,5 +34,52 @@ def load_dump(
     session_settings: str,
     progress: Callable[[int], None] | None = None,
 ) -> LoadSummary:
-    """Send the dump's statements and data; the caller owns the transaction, nothing is committed here."""
-    raise NotImplementedError
+    """Send the dump's statements and data. The caller owns the transaction: nothing is committed here.
+
+    With autocommit each string of statements commits by itself, so the caller must discard the database on failure.
+    session_settings: SET statements, sent when the dump's preamble has reset the timeouts; none for client_encoding.
+    progress: is given the number of bytes read so far. The session keeps the dump's settings, an empty search_path
+    among them; only client_encoding is put back.
+
+    Raises DumpRefused (also when the file's SHA-256 is another), LoadFailed, ServerUnreachable (the connection broke).
+    """
+    with open_dump(path, progress=progress) as dump, connection.cursor() as cursor:
+        session = LoadSession(connection, cursor, dump)
+        with session.never_half_committed():
+            _send_all(session, dump, session_settings)
+            if dump.sha256 != sha256:
+                raise DumpRefused(
+                    f"the dump {path.name} is not the file that was examined: its SHA-256 is {dump.sha256} and not "
+                    f"{sha256}; it must not be loaded, make a new dump"
+                )
+            session.flush()
+            session.restore_encoding()
+        return LoadSummary(
+            statements=dump.statements,
+            tables=sum(1 for rows in dump.rows.values() if rows),
+            rows=dump.rows.total(),
+            bytes=dump.bytes_read,
+            round_trips=session.round_trips,
+        )
+
+
+def _send_all(session: LoadSession, dump: DumpReader, session_settings: str) -> None:
+    in_preamble = True
+    for item in dump.items():
+        if in_preamble and not (isinstance(item, Statement) and item.kind is Kind.SETTING):
+            _end_preamble(session, session_settings, line=item.line)
+            in_preamble = False
+        if isinstance(item, CopyBlock):
+            session.copy(item)
+        else:
+            session.add(item)
+    if in_preamble:
+        _end_preamble(session, session_settings, line=dump.line)
+
+
+def _end_preamble(session: LoadSession, session_settings: str, *, line: int) -> None:
+    ours = session_settings.encode().rstrip(b"; \n") + b";"
+    for text in (_QUIET, ours):
+        session.add(Statement(text=text, line=line, kind=Kind.SETTING))
+    # in a string of its own: the server decodes a whole string by the encoding that held when it came
+    session.flush()

@@ -59,7 +59,7 @@ WITH wanted AS (
            AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = class AND objid = id AND deptype = 'e') AS ours,
          jsonb_build_array(kind) || name IN (SELECT identity FROM wanted) AS is_wanted,
          -- The rights by schema are added to the general ones, and start from none.
-         CASE WHEN kind <> 'default' OR sub = 0 THEN acldefault(code, owner) ELSE '{}' END AS normal
+         CASE WHEN kind <> 'default' OR sub = 0 THEN acldefault(code, owner) END AS normal
   FROM objects o
   LEFT JOIN pg_init_privs i ON i.objoid = id AND i.classoid = class AND i.objsubid = sub
     AND NOT (kind = 'schema' AND name->>0 = 'public')
@@ -67,13 +67,14 @@ WITH wanted AS (
   WHERE kind NOT IN ('schema', 'table', 'column', 'sequence', 'function', 'type')
      OR name->>0 <> 'information_schema' AND NOT starts_with(name->>0, 'pg_temp') AND NOT starts_with(name->>0, 'pg_toast')
 )
-SELECT kind, name::text, pg_get_userbyid(owner), owner = current_role_id, ours, acl IS NULL, initprivs IS NULL,
+SELECT kind, name::text, pg_get_userbyid(owner) AS owner, owner = current_role_id AS mine, ours,
+       acl IS NULL AS no_acl, initprivs IS NULL AS no_initial,
        (SELECT coalesce(jsonb_agg(jsonb_build_array(list,
           CASE grantee WHEN 0 THEN 'public' WHEN owner THEN '' ELSE pg_get_userbyid(grantee) END,
           privilege_type, is_grantable)), '[]')::text
         FROM (SELECT 'acl' AS list, a.* FROM aclexplode(acl) AS a
               UNION ALL SELECT 'normal', a.* FROM aclexplode(normal) AS a
-              UNION ALL SELECT 'initial', a.* FROM aclexplode(initprivs) AS a) AS rights)
+              UNION ALL SELECT 'initial', a.* FROM aclexplode(initprivs) AS a) AS each) AS rights
 FROM judged, (SELECT oid AS current_role_id FROM pg_roles WHERE rolname = current_user) AS me
 WHERE acl IS NOT NULL OR is_wanted
    OR ours AND (%(everything)s OR owner <> current_role_id OR EXISTS (SELECT FROM pg_default_acl))

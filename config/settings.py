@@ -98,8 +98,8 @@ def load_settings(env: Mapping[str, str] | None = None, env_file: Path | Ellipsi
     found = gather(
         env,
         _env_file(env) if isinstance(env_file, EllipsisType) else env_file,
-        names=tuple(name.upper() for name in _fields()),
-        secret_names=tuple(name.upper() for name in _fields() if is_secret(name)),
+        names=tuple(name.upper() for name in setting_names()),
+        secret_names=tuple(name.upper() for name in setting_names() if is_secret(name)),
     )
     try:
         settings = Settings.model_validate({name.lower(): text for name, text in found.texts.items()})
@@ -115,7 +115,8 @@ def is_secret(name: str) -> bool:
     return any(isinstance(mark, Secret) for mark in Settings.model_fields[name].metadata)
 
 
-def _fields() -> list[str]:
+def setting_names() -> list[str]:
+    """Every setting's name in lower case, in the order of their declaration."""
     return [name for name in Settings.model_fields if name != "warnings"]
 
 

@@ -1,10 +1,14 @@
 """What a database holds, as values: rows, sequences, objects. Compared, hashed, and kept in a manifest."""
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 TableName = tuple[str, str]  # (schema, name), unquoted
+
+# What a database from template0 holds, by kind.
+_FRESH: Mapping[str, Sequence[str]] = {"schema": ("public",), "extension": ("plpgsql",)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +31,7 @@ class SequenceContent:
     name: str
     last_value: int
     is_called: bool
+    logged: bool = True  # False: unlogged itself or owned by an unlogged table, a crash resets it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +66,7 @@ class Content:
     tables: tuple[TableContent, ...]
     sequences: tuple[SequenceContent, ...]
     objects: tuple[SchemaObject, ...]
-    large_objects: LargeObjects = LargeObjects()  # noqa: RUF009 - frozen
+    large_objects: LargeObjects = LargeObjects()
     partitioned: tuple[TableName, ...] = ()  # tables that hold rows only in their partitions
     partition_parents: tuple[tuple[TableName, TableName], ...] = ()  # (partitioned child, its parent)
     notes: Mapping[str, str] | None = None  # extension and collation versions, encoding, locale
@@ -106,6 +111,56 @@ def with_sequences(content: Content, values: Mapping[TableName, tuple[int, bool]
 def statistics(content: Content, names: Sequence[str]) -> dict[str, int | None]:
     """Row counts for names such as `users` or `billing.invoices`, as SELECT count(*) would answer; None: no table.
 
-    Without a schema the one in `public` is meant, else the only one of that name.
+    Without a schema the one in `public` is meant, else the only one of that name (None where several have it).
     """
-    raise NotImplementedError
+    rows = {(table.schema, table.name): table.rows for table in content.tables}
+    children = _children(content)
+    known = {*rows, *content.partitioned}
+    return {
+        name: None
+        if (table := _resolve(name, known)) is None
+        else sum(rows.get(member, 0) for member in _family(table, children))
+        for name in names
+    }
+
+
+def _resolve(name: str, known: AbstractSet[TableName]) -> TableName | None:
+    """The table that is meant. A dot may also be part of a name."""
+    exact = [table for table in known if ".".join(table) == name]
+    if exact:
+        return exact[0] if len(exact) == 1 else None
+    if ("public", name) in known:
+        return ("public", name)
+    alike = [table for table in known if table[1] == name]
+    return alike[0] if len(alike) == 1 else None
+
+
+def _children(content: Content) -> Mapping[TableName, Sequence[TableName]]:
+    children: dict[TableName, list[TableName]] = {}
+    for table in content.tables:
+        for parent in table.parents:
+            children.setdefault(parent, []).append((table.schema, table.name))
+    for child, parent in content.partition_parents:
+        children.setdefault(parent, []).append(child)
+    return children
+
+
+def _family(table: TableName, children: Mapping[TableName, Sequence[TableName]]) -> AbstractSet[TableName]:
+    """The table and all its descendants, each once, however many ways lead to it."""
+    family, waiting = {table}, [table]
+    while waiting:
+        new = set(children.get(waiting.pop(), ())) - family
+        family |= new
+        waiting += new
+    return family
+
+
+def is_empty(content: Content) -> bool:
+    """True where nothing is that a user made: as a database fresh from template0, or a provider's new one."""
+    if content.tables or content.partitioned or content.sequences or content.large_objects.count:
+        return False
+    return all(_comes_with_a_database(entry) for entry in content.objects)
+
+
+def _comes_with_a_database(entry: SchemaObject) -> bool:
+    return entry.identity in _FRESH.get(entry.kind, ())

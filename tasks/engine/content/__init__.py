@@ -1,0 +1,37 @@
+"""What a database holds: read, hashed, compared, kept as JSON."""
+
+from tasks.engine.content.comparison import compare_content
+from tasks.engine.content.digest import content_digest
+from tasks.engine.content.reading import read_content
+from tasks.engine.content.session import PINNED_SESSION
+from tasks.engine.content.values import (
+    Content,
+    LargeObjects,
+    SchemaObject,
+    SequenceContent,
+    TableContent,
+    TableName,
+    content_from_json,
+    content_to_json,
+    is_empty,
+    statistics,
+    with_sequences,
+)
+
+__all__ = [
+    "PINNED_SESSION",
+    "Content",
+    "LargeObjects",
+    "SchemaObject",
+    "SequenceContent",
+    "TableContent",
+    "TableName",
+    "compare_content",
+    "content_digest",
+    "content_from_json",
+    "content_to_json",
+    "is_empty",
+    "read_content",
+    "statistics",
+    "with_sequences",
+]

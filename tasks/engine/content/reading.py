@@ -1,0 +1,63 @@
+"""Reading everything that a database holds, inside the caller's transaction."""
+
+from collections.abc import Callable
+
+from sqlalchemy.engine import Connection
+
+from tasks.engine.content.catalog import read_relations
+from tasks.engine.content.fingerprints import read_sequences, read_tables
+from tasks.engine.content.large_objects import read_large_objects
+from tasks.engine.content.session import pin_session, run
+from tasks.engine.content.values import Content
+
+_NOTES = """
+    SELECT current_setting('server_version_num')::int, jsonb_object_agg(note.name, note.value)
+    FROM (
+        SELECT 'extension ' || extname, extversion FROM pg_extension
+        UNION ALL
+        SELECT 'collation ' || quote_ident(n.nspname) || '.' || quote_ident(c.collname), c.collversion
+        FROM pg_collation c JOIN pg_namespace n ON n.oid = c.collnamespace
+        WHERE c.collversion IS NOT NULL AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+        UNION ALL
+        SELECT setting.name, setting.value
+        FROM pg_database d, LATERAL (VALUES
+            ('encoding', pg_encoding_to_char(d.encoding)), ('collate', d.datcollate::text), ('ctype', d.datctype::text)
+        ) setting (name, value)
+        WHERE d.datname = current_database()
+    ) note (name, value)
+"""
+
+
+def read_content(
+    connection: Connection, *, progress: Callable[[int, int], None] | None = None, privileges: bool = False
+) -> Content:
+    """Everything, within the transaction and snapshot that the caller opened; nothing is committed.
+
+    progress(tables done, tables in all). privileges: owners and grants are read as objects too.
+    The session stays pinned (PINNED_SESSION) until the transaction ends.
+    BackupError names a table, sequence or large object that the role cannot read in full.
+    """
+    from tasks.engine.content.inventory import read_inventory  # noqa: PLC0415
+
+    pin_session(connection)
+    [(version, notes)] = run(connection, _NOTES)
+    relations = read_relations(connection)
+    tables = [relation for relation in relations if relation.kind == "r"]
+    partitioned = [relation for relation in relations if relation.kind == "p"]
+    tell = progress or _tell_nobody
+    tell(0, len(tables))
+    return Content(
+        server_version=version,
+        objects=read_inventory(connection, privileges=privileges),
+        tables=read_tables(connection, tables, progress=tell),
+        sequences=read_sequences(connection, [relation for relation in relations if relation.kind == "S"]),
+        large_objects=read_large_objects(connection),
+        partitioned=tuple(relation.key for relation in partitioned),
+        partition_parents=tuple((relation.key, parent) for relation in partitioned for parent in relation.parents),
+        notes=notes,
+    )
+
+
+def _tell_nobody(done: int, of: int) -> None:
+    """No progress is wanted."""
+    del done, of

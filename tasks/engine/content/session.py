@@ -1,0 +1,57 @@
+"""The session settings under which content is read: whatever turns a value into text is pinned."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from tasks.engine.connections import raw_connection
+from tasks.engine.mark import literal
+
+# The text of a value depends on these, and a fingerprint on the text; a database or role may have its own.
+PINNED_SESSION: Mapping[str, str] = {
+    "search_path": "",  # reg* types show names as short as the path allows
+    "quote_all_identifiers": "off",
+    "TimeZone": "UTC",
+    "DateStyle": "ISO, MDY",
+    "IntervalStyle": "postgres",
+    "extra_float_digits": "3",
+    "bytea_output": "hex",
+    "lc_monetary": "C",
+    "lc_numeric": "C",
+    "lc_time": "C",
+    "xmlbinary": "base64",
+    "xmloption": "content",
+    "standard_conforming_strings": "on",
+    "row_security": "off",  # a policy is an error, never a hidden row
+    "jit": "off",  # compiling a hundred small counts costs more than counting
+    "statement_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "transaction_timeout": "0",  # only servers from 17 on know it
+}
+
+
+def pin_session(connection: Connection) -> None:
+    """Send PINNED_SESSION: for the transaction that is going on, or for the session when it is in autocommit.
+
+    Nothing is put back: with the transaction they end by themselves, and an autocommit session is ours alone.
+    """
+    local = "false" if in_autocommit(connection) else "true"
+    pinned = ", ".join(f"({literal(name.lower())}, {literal(value)})" for name, value in PINNED_SESSION.items())
+    run(
+        connection,
+        # The search path first, so that nobody's own operators are meant in what follows.
+        f"SELECT pg_catalog.set_config('search_path', '', {local}); "  # noqa: S608 - our own literals
+        f"SELECT count(set_config(name, value, {local})) FROM (VALUES {pinned}) pinned (name, value) "
+        "WHERE name IN (SELECT lower(s.name) FROM pg_settings s)",
+    )
+
+
+def in_autocommit(connection: Connection) -> bool:
+    return bool(raw_connection(connection).autocommit)
+
+
+def run(connection: Connection, statement: str) -> list[Any]:
+    """All rows, in one round trip: of the last statement, where there are several. A percent sign is just that."""
+    answer = connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
+    return list(answer) if answer.returns_rows else []

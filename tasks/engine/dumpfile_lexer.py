@@ -66,6 +66,11 @@ class StatementLexer:
                 self._begin_statement()
         return ends
 
+    @property
+    def in_quotes(self) -> bool:
+        """Whether a string, a quoted name or a comment waits for its end."""
+        return self._scan not in {self._outside, self._behind_escape_string}
+
     def open_construct(self) -> str:
         """What waits for its end, in words."""
         names: dict[Callable[[bytes, int], int], str] = {

@@ -106,6 +106,7 @@ class DumpReader:
         self._complete = False
         self._in_large_objects = False
         self._in_preamble = True
+        self._judging = 0  # the line that is judged; 0 while the file is read on
         found = _ENCODING.search(head)
         self._encoding = found[1].decode() if found else "UTF8"
         self._source.check_utf8 = self._encoding == "UTF8"
@@ -135,20 +136,22 @@ class DumpReader:
 
     def items(self) -> Iterator[Statement | CopyBlock]:
         """The statements and COPY blocks in the file's order; DumpRefused where it must not be read on."""
-        for text, line, rest in self._texts():
-            self.statements += 1
-            item = self._item(text, line, rest)
-            yield item
-            if isinstance(item, CopyBlock):
-                for _ in item.data:  # what the caller left
-                    pass
         with self._refusing():
+            for text, line, rest in self._texts():
+                self.statements += 1
+                self._judging = line
+                item = self._item(text, line, rest)
+                yield item
+                if isinstance(item, CopyBlock):
+                    for _ in item.data:  # what the caller left
+                        pass
             if not self._complete or self._in_large_objects:
                 raise Unreadable("the trailer does not stand behind the last statement")
 
     def sequence_value(self, statement: Statement) -> tuple[TableName, SequenceValue]:
         """What a statement of the kind SEQUENCE_VALUE says."""
-        with self._refusing(statement.line):
+        self._judging = statement.line
+        with self._refusing():
             schema, name, last_value, is_called = sequence_value(statement.text, standard_strings=self.standard_strings)
         return self._table(schema, name), SequenceValue(last_value=last_value, is_called=is_called)
 
@@ -157,18 +160,17 @@ class DumpReader:
         parts: list[bytes] = []
         begun = length = 0
         while line := self._next_line():
-            number = self._source.line - 1
-            with self._refusing(number):
-                if not parts and self._is_between_statements(line):
-                    continue
-                if self._complete:
-                    raise Unreadable("something stands behind the trailer")
-                ends = self._lexer.feed(line)
+            number = self._judging
+            if not parts and self._is_between_statements(line):
+                continue
+            if self._complete:
+                raise Unreadable("something stands behind the trailer")
+            if line == _TRAILER and not self._lexer.in_quotes:
+                break
             position = 0
-            for end in ends:
+            for end in self._lexer.feed(line):
                 parts.append(line[position:end])
-                rest = line[end:].strip()
-                yield b"".join(parts).strip(), begun if len(parts) > 1 else number, rest
+                yield b"".join(parts).strip(), begun if len(parts) > 1 else number, line[end:].strip()
                 parts, length, position = [], 0, end
             if position and not line[position:].strip():
                 continue
@@ -176,9 +178,16 @@ class DumpReader:
             parts.append(line[position:])
             length += len(line)
             if length > MAX_STATEMENT_BYTES:
-                raise self._refused(begun, f"a statement is longer than {MAX_STATEMENT_BYTES >> 20} MB")
+                raise Unreadable(f"a statement is longer than {MAX_STATEMENT_BYTES >> 20} MB")
         if parts:
-            raise self._refused(begun, f"{self._lexer.open_construct()} is not ended")
+            self._judging = begun
+            raise Unreadable(f"{self._lexer.open_construct()} is not ended")
+
+    def _next_line(self) -> bytes:
+        self._judging = 0
+        line = self._source.next_line()
+        self._judging = self._source.line - 1
+        return line
 
     def _is_between_statements(self, line: bytes) -> bool:
         """Whether a line where no statement has begun holds none: blank, a comment, or pg_dump's own meta-command."""
@@ -192,16 +201,16 @@ class DumpReader:
         return not line.strip()
 
     def _item(self, text: bytes, line: int, rest: bytes) -> Statement | CopyBlock:
-        with self._refusing(line):
-            kind = self._judged(text)
-            if kind is not Kind.COPY:
-                return Statement(text=text, line=line, kind=kind)
-            if rest:
-                raise Unreadable("something stands behind COPY in its line")
-            schema, name, columns = copy_target(text)
-            table = self._table(schema, name)
-            data = self._data(table, columns)
-            return CopyBlock(text=text, line=line, table=table, data=data, data_line=self._source.line)
+        kind = self._judged(text)
+        if kind is not Kind.COPY:
+            return Statement(text=text, line=line, kind=kind)
+        if rest:
+            raise Unreadable("something stands behind COPY in its line")
+        schema, name, columns = copy_target(text)
+        table = self._table(schema, name)
+        return CopyBlock(
+            text=text, line=line, table=table, data=self._data(table, columns), data_line=self._source.line
+        )
 
     def _judged(self, text: bytes) -> Kind:
         kind = classify(text)
@@ -228,26 +237,22 @@ class DumpReader:
             self._lexer.standard_strings = value != "off"
 
     def _data(self, table: TableName, columns: int) -> Iterator[bytes]:
-        first = self._source.line
+        self._judging, first = 0, self._source.line
         with self._refusing():
             yield from self._source.copy_data(columns)
         self.rows[table] += self._source.line - 1 - first
-
-    def _next_line(self) -> bytes:
-        with self._refusing():
-            return self._source.next_line()
 
     def _table(self, schema: bytes, name: bytes) -> TableName:
         codec = "utf-8" if self._encoding == "SQL_ASCII" else encodings.get(self._encoding, "utf-8")
         return schema.decode(codec, "surrogateescape"), name.decode(codec, "surrogateescape")
 
     @contextmanager
-    def _refusing(self, line: int | None = None) -> Iterator[None]:
-        """Add the place to what is wrong: this line of the file, else the one that is read now."""
+    def _refusing(self) -> Iterator[None]:
+        """Add the place to what is wrong: the line that is judged, else the one that is read now."""
         try:
             yield
         except Unreadable as error:
-            raise self._refused((line or self._source.line) + error.lines_on, str(error)) from error
-
-    def _refused(self, line: int, what: str) -> DumpRefused:
-        return DumpRefused(f"line {line} of the dump {self._name}: {what}; it must not be loaded, make a new dump")
+            line = (self._judging or self._source.line) + error.lines_on
+            raise DumpRefused(
+                f"line {line} of the dump {self._name}: {error}; it must not be loaded, make a new dump"
+            ) from error

@@ -36,9 +36,18 @@ class DumpSource:
 
     def next_line(self) -> bytes:
         """The next line with its newline; empty at the end of the file."""
+        end = self._block.find(b"\n", self._position) + 1
+        if not end:
+            return self._line_over_blocks()
+        line = self._block[self._position : end]
+        self._position = end
+        self.line += 1
+        return line
+
+    def _line_over_blocks(self) -> bytes:
         parts: list[bytes] = []
-        length = 0
-        while self._position < len(self._block) or self._read_block():
+        length = end = 0
+        while not end and (self._position < len(self._block) or self._read_block()):
             end = self._block.find(b"\n", self._position) + 1
             part = self._block[self._position : end or None]
             self._position += len(part)
@@ -46,9 +55,7 @@ class DumpSource:
             length += len(part)
             if length > MAX_STATEMENT_BYTES:
                 raise Unreadable(f"a line outside COPY data is longer than {MAX_STATEMENT_BYTES >> 20} MB")
-            if end:
-                self.line += 1
-                break
+        self.line += bool(parts)
         return b"".join(parts)
 
     def copy_data(self, columns: int) -> Iterator[bytes]:

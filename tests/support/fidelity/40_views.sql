@@ -85,7 +85,7 @@ CREATE TABLE logic.secured (id integer, owner text, status varchar(10));
 INSERT INTO logic.secured VALUES (1, 'ann', 'open'), (2, 'bob', 'closed'), (3, NULL, NULL);
 ALTER TABLE logic.secured ENABLE ROW LEVEL SECURITY;
 CREATE POLICY known_status ON logic.secured USING (status IN ('open', 'closed'));
-CREATE POLICY "own; rows" ON logic.secured AS RESTRICTIVE FOR UPDATE TO CURRENT_USER USING (owner = CURRENT_USER) WITH CHECK (id > 0 AND status IN ('open'));
+CREATE POLICY "own; rows" ON logic.secured AS RESTRICTIVE FOR UPDATE TO pg_read_all_data USING (owner = CURRENT_USER) WITH CHECK (id > 0 AND status IN ('open'));
 CREATE POLICY of_subquery ON logic.secured FOR SELECT TO PUBLIC USING (EXISTS (SELECT FROM logic.tree AS t WHERE t.id = secured.id));
 COMMENT ON POLICY known_status ON logic.secured IS 'a policy';
 

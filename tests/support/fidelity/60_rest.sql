@@ -15,19 +15,21 @@ COMMENT ON SERVER "Server; one" IS 'a server';
 COMMENT ON FOREIGN TABLE logic.foreign_table IS 'a foreign table';
 
 --- publications
-CREATE PUBLICATION "some; tables" FOR TABLE public.users, ONLY logic.parent, logic.two_keys WITH (publish = 'insert, delete');
+CREATE PUBLICATION "some; tables" FOR TABLE public.users, ONLY logic.parent, logic.two_keys WITH (publish = 'insert');
 CREATE PUBLICATION no_tables;
 CREATE PUBLICATION through_root FOR TABLE logic.measured WITH (publish_via_partition_root = true);
 COMMENT ON PUBLICATION no_tables IS 'a publication';
 
 --- publications of everything superuser
-CREATE PUBLICATION everything FOR ALL TABLES;
+-- Of insertions only: it would forbid to update tables without a key.
+CREATE PUBLICATION everything FOR ALL TABLES WITH (publish = 'insert, truncate');
 
 --- publications of some rows and columns since 15
-CREATE PUBLICATION filtered FOR TABLE logic.indexed (id, name, body) WHERE (id > 5 AND name = 'it''s; x' AND body IN ('a', 'b')), TABLE ONLY logic.tree (id);
+CREATE PUBLICATION filtered FOR TABLE logic.indexed (id, name, body) WHERE (id > 5 AND name = 'it''s; x' AND body IN ('a', 'b')), TABLE ONLY logic.tree (id)
+    WITH (publish = 'insert');
 
 --- publications of a schema superuser since 15
-CREATE PUBLICATION of_schemas FOR TABLES IN SCHEMA "Mixed Case", public;
+CREATE PUBLICATION of_schemas FOR TABLES IN SCHEMA "Mixed Case", public WITH (publish = 'insert');
 
 --- grants that the owner may give
 GRANT SELECT ON ALL TABLES IN SCHEMA kinds TO PUBLIC;

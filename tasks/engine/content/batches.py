@@ -43,14 +43,14 @@ class Batches:
         return run(self._connection, before + statement)
 
 
-def split(items: Iterable[Item], *, weight: Callable[[Item], int], limit: int, most: int) -> Iterator[list[Item]]:
-    """Consecutive groups of at most `most` items and `limit` weight; a heavier item stands alone."""
+def split(items: Iterable[Item], *, weight: Callable[[Item], float]) -> Iterator[list[Item]]:
+    """Consecutive groups that weigh at most 1 together; a heavier item stands alone."""
     group: list[Item] = []
-    total = 0
+    total = 0.0
     for item in items:
-        if group and (total + weight(item) > limit or len(group) == most):
+        if group and total + weight(item) > 1:
             yield group
-            group, total = [], 0
+            group, total = [], 0.0
         group.append(item)
         total += weight(item)
     if group:

@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 from tasks.engine.content.session import run
 from tasks.engine.content.values import TableName
 from tasks.engine.errors import BackupError
+from tasks.engine.mark import identifier
 
 _SHOWN = 5
 _RELATIONS = """
@@ -33,6 +34,7 @@ _RELATIONS = """
                                         * current_setting('block_size')::bigint
                ELSE coalesce(pg_table_size(c.oid), 0)
            END ELSE 0 END AS size_bytes,
+           (SELECT count(*) FROM pg_index i WHERE i.indrelid = c.oid) AS indexes,
            CASE c.relkind WHEN 'r' THEN ARRAY (
                SELECT a.attname::text FROM pg_attribute a
                WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated <> 'v'
@@ -69,7 +71,8 @@ class Relation:
     logged: bool
     condition: str  # of an extension's configuration table, `WHERE ...` or nothing
     size_bytes: int  # an estimate, only for grouping
-    columns: tuple[str, ...]
+    indexes: int
+    columns: tuple[str, ...]  # in alphabetical order; without those that are computed when read
     may_enter: bool
     may_read: bool
     rows_hidden: bool  # by row-level security, from this role
@@ -120,7 +123,8 @@ def _listed(relations: Sequence[Relation]) -> str:
 
 
 def _grants(relation: Relation, role: str) -> str:
+    schema = identifier(relation.schema)
     if not relation.may_enter:
-        return f"GRANT USAGE ON SCHEMA {relation.schema} TO {role}"
+        return f"GRANT USAGE ON SCHEMA {schema} TO {role}"
     what = "ALL SEQUENCES" if relation.kind == "S" else "ALL TABLES"
-    return f"GRANT SELECT ON {what} IN SCHEMA {relation.schema} TO {role}"
+    return f"GRANT SELECT ON {what} IN SCHEMA {schema} TO {role}"

@@ -15,10 +15,10 @@ from tasks.engine.content.session import run
 from tasks.engine.content.values import SequenceContent, TableContent
 from tasks.engine.mark import identifier
 
+# What one statement may take, whichever is reached first.
 _BATCH_BYTES = 64 * 2**20  # well below a second on one core
-_BATCH_TABLES = 100
-_BATCH_SEQUENCES = 500
-_BATCH_COLUMNS = 2_000  # keeps the text of a statement below some 200 kB
+_BATCH_COLUMNS = 4_000  # some 200 kB of text
+_BATCH_LOCKS = 250  # a server for 8 connections has 512 for all of them
 # Their bytes may be anything, so the UTF-8 form can be held in a text of theirs.
 _SINGLE_BYTE = ("LATIN", "WIN", "ISO_8859", "KOI8")
 _MULTI_BYTE_WIN = ("WIN932", "WIN936", "WIN949", "WIN950")
@@ -31,7 +31,7 @@ def read_tables(
     [(encoding,)] = run(connection, "SELECT current_setting('server_encoding')")
     found: list[TableContent] = []
     with Batches(connection) as batches:
-        for group in split(tables, weight=_weight, limit=_BATCH_BYTES, most=_BATCH_TABLES):
+        for group in split(tables, weight=_share):
             rows = batches.query(
                 _together(fingerprint_query(table, encoding, place) for place, table in enumerate(group))
             )
@@ -45,7 +45,7 @@ def read_sequences(connection: Connection, sequences: Sequence[Relation]) -> tup
     """Where each sequence stands, in the given order. Sequences ignore snapshots."""
     found: list[SequenceContent] = []
     with Batches(connection) as batches:
-        for group in split(sequences, weight=lambda _: 0, limit=0, most=_BATCH_SEQUENCES):
+        for group in split(sequences, weight=lambda _: 1 / _BATCH_LOCKS):
             rows = batches.query(
                 _together(
                     f"SELECT {place} AS place, last_value, is_called FROM {_name(sequence)}"  # noqa: S608
@@ -68,10 +68,11 @@ def read_sequences(connection: Connection, sequences: Sequence[Relation]) -> tup
 
 def fingerprint_query(table: Relation, encoding: str, place: int = 0) -> str:
     """A SELECT of (place, count, fingerprint) of one table without its children."""
-    columns = ", ".join(f"t.{identifier(column)}" for column in table.columns)
+    # Bare names: a column comes before a table of the same name, and an extension's condition may name the table.
+    columns = ", ".join(identifier(column) for column in table.columns)
     return (
         f"SELECT {place} AS place, count(*), coalesce(sum({text_hash(f'ROW({columns})::text', encoding)}), 0)::text "  # noqa: S608
-        f"FROM ONLY {_name(table)} t {table.condition}"
+        f"FROM ONLY {_name(table)} {table.condition}"
     )
 
 
@@ -97,8 +98,10 @@ def _content(table: Relation, rows: int, fingerprint: str) -> TableContent:
     )
 
 
-def _weight(table: Relation) -> int:
-    return table.size_bytes + len(table.columns) * (_BATCH_BYTES // _BATCH_COLUMNS)
+def _share(table: Relation) -> float:
+    """How much of a batch the table takes."""
+    locks = 1 + table.indexes
+    return table.size_bytes / _BATCH_BYTES + len(table.columns) / _BATCH_COLUMNS + locks / _BATCH_LOCKS
 
 
 def _together(queries: Iterable[str]) -> str:

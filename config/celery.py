@@ -14,7 +14,7 @@ QUEUE = "railway_neon_sync"
 
 _PATIENCE_TRIES = 600
 _RECONCILE_EXPIRES_S = 50
-_SOCKET_CONNECT_S = 10
+_SOCKET_CONNECT_S = 5
 _SOCKET_S = 30
 _HEALTH_CHECK_S = 25
 
@@ -117,11 +117,11 @@ def _results(settings: Settings) -> dict[str, Any]:
         "result_extended": True,
         # STARTED is what Flower and a waiting caller see of a step that takes minutes.
         "task_track_started": True,
-        # A result that cannot be stored marks a step failed that ended well (see the publish policy). A round of tries
-        # lasts up to 20 s, so 30 rounds outlive a restart of Redis by far, and still end.
+        # A result that cannot be stored marks a step failed that ended well (see the publish policy). The pauses are
+        # random below the maximum, so 600 tries outlive ten minutes without Redis, and still end.
         "result_backend_always_retry": True,
-        "result_backend_max_retries": 30,
-        "result_backend_max_sleep_between_retries_ms": 1000,
+        "result_backend_max_retries": _PATIENCE_TRIES,
+        "result_backend_max_sleep_between_retries_ms": 2000,
         "result_backend_transport_options": {"retry_policy": {"timeout": 20.0}},
     }
 
@@ -134,8 +134,9 @@ def _worker() -> dict[str, Any]:
         "worker_prefetch_multiplier": 1,
         # A queue for each worker: the steps of a run stay with the worker whose disk holds its files.
         "worker_direct": True,
-        # A step goes on while the broker is away: what it does is at the databases, and it ends itself.
-        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        # Concerns only what is acknowledged late, so nothing of ours: a step goes on while the broker is away. True,
+        # because False makes the worker warn of it at each lost connection.
+        "worker_cancel_long_running_tasks_on_connection_loss": True,
         # Four seconds, the default, are too few for a pool process to begin on a host that is busy.
         "worker_proc_alive_timeout": 30.0,
         # For Flower: what is sent, received, started and ended.

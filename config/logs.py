@@ -6,6 +6,7 @@ import logging
 import math
 import re
 import sys
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -23,6 +24,7 @@ _SHORTEST_ANYWHERE = 4
 # inside emoji are not among them.
 _HARMFUL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "run_id"}
+_CHATTY = ("celery.", "kombu.")
 _HANDLER_NAME = "railway-neon-sync"
 
 
@@ -126,9 +128,13 @@ def _message(record: logging.LogRecord) -> str:
 
 
 def _trouble(formatter: logging.Formatter, record: logging.LogRecord) -> list[str]:
-    found = [formatter.formatException(record.exc_info)] if record.exc_info else []
-    found += [record.exc_text] if record.exc_text and not found else []
-    return found + ([formatter.formatStack(record.stack_info)] if record.stack_info else [])
+    stack = [formatter.formatStack(record.stack_info)] if record.stack_info else []
+    if not record.exc_info:
+        return ([record.exc_text] if record.exc_text else []) + stack
+    # While Redis is away Celery warns at every try, each time with a hundred lines; the last one says it.
+    if record.levelno <= logging.WARNING and record.name.startswith(_CHATTY):
+        return [line.rstrip() for line in traceback.format_exception_only(record.exc_info[1])] + stack
+    return [formatter.formatException(record.exc_info), *stack]
 
 
 def _run_id(record: logging.LogRecord) -> str:

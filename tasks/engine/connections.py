@@ -72,6 +72,8 @@ class Server:
                 raw.autocommit = autocommit
                 engine = sqlalchemy.create_engine("postgresql+psycopg2://", creator=lambda: raw, poolclass=NullPool)
                 with engine.connect() as connection:
+                    # A statement without parameters goes as it is: names and texts may hold a percent sign.
+                    connection.execution_options(no_parameters=True)
                     if autocommit:
                         connection.execution_options(isolation_level="AUTOCOMMIT")
                     yield connection
@@ -90,17 +92,16 @@ class Server:
             raise self._ours(error) from error
 
     def _connect(self, url: DatabaseUrl) -> Any:
+        parameters: dict[str, Any] = {
+            **_KEEPALIVE,
+            "connect_timeout": max(2, min(self.connect_timeout_s, int(self.watch.remaining_s))),
+            **url.params,
+            "application_name": self.application_name,
+        }
         for attempt in range(1, _TRIES + 1):
             self.watch.check()
             try:
-                return psycopg2.connect(
-                    **{
-                        **_KEEPALIVE,
-                        "connect_timeout": str(max(2, min(self.connect_timeout_s, int(self.watch.remaining_s)))),
-                        **url.params,
-                        "application_name": self.application_name,
-                    }
-                )
+                return psycopg2.connect(**parameters)
             except psycopg2.OperationalError as error:
                 if attempt == _TRIES or not _worth_another_try(error):
                     raise self._not_connected(error) from None

@@ -5,7 +5,8 @@ application's role must be able to, the day it fails over.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sqlalchemy.engine import Connection
@@ -13,7 +14,15 @@ from sqlalchemy.exc import DBAPIError
 
 from tasks.engine.grants_plan import OWNER, Found, Grants, Identity, ObjectGrants, Plan, Right, Statement, plan_grants
 
-__all__ = ["Grants", "apply_grants", "grants_from_json", "grants_to_json", "read_grants"]
+__all__ = [
+    "Grants",
+    "apply_grants",
+    "execute_each",
+    "grants_from_json",
+    "grants_to_json",
+    "in_transaction",
+    "read_grants",
+]
 
 _QUERY = Path(__file__).with_suffix(".sql").read_text(encoding="utf-8")
 # In one string, and undone: nothing in the database may stand in for a function of PostgreSQL.
@@ -26,8 +35,9 @@ _NOT_THE_GRANT = ("08", "53", "57", "58")
 
 
 def read_grants(connection: Connection) -> Grants:
-    """All rights in the connection's database that are not the ordinary ones; needs a transaction, and changes none."""
-    found = _find(connection, wanted=(), everything=False)
+    """All rights in the connection's database that are not the ordinary ones; nothing is changed."""
+    with in_transaction(connection):
+        found = _find(connection, wanted=(), everything=False)
     kept = [each.grants for each in found if not each.ordinary or (each.ours and each.grants.owner)]
     known = {each.identity for each in kept}
     ordinary: Iterable[Identity] = ()
@@ -39,24 +49,41 @@ def read_grants(connection: Connection) -> Grants:
 def apply_grants(connection: Connection, grants: Grants) -> tuple[str, ...]:
     """Give the objects of the connection's database the rights of those of the same name; returns what was left out.
 
-    Runs in the connection's transaction, which is the caller's to commit. A single grant that is refused does not
-    fail: it is in the answer, as a sentence.
+    Runs in the connection's transaction, which is the caller's to commit; in one of its own in autocommit mode. A
+    single grant that is refused does not fail: it is in the answer, as a sentence.
     """
     if not grants.objects:
         return ()
     reasons: dict[str, str] = {}
-    plan = _plan(connection, grants)
-    for _ in range(_PASSES):
-        if not plan.statements:
-            break
-        reasons = _execute(connection, plan.statements)
+    with in_transaction(connection):
         plan = _plan(connection, grants)
+        for _ in range(_PASSES):
+            if not plan.statements:
+                break
+            reasons = execute_each(connection, plan.statements)
+            plan = _plan(connection, grants)
     refused = tuple(
         f"the grants of {each.about} are not whole: {each.sql} "
         + f"was refused: {reasons.get(each.sql, 'this role may not grant it')}"
         for each in plan.statements
     )
     return plan.notes + refused
+
+
+@contextmanager
+def in_transaction(connection: Connection) -> Iterator[None]:
+    """The connection's own transaction, or one of these statements alone where it commits each by itself."""
+    if not connection.connection.dbapi_connection.autocommit:  # type: ignore[union-attr]  # psycopg2's
+        yield
+        return
+    connection.exec_driver_sql("BEGIN")
+    try:
+        yield
+    except BaseException:
+        with suppress(DBAPIError):  # the first error is the one to tell
+            connection.exec_driver_sql("ROLLBACK")
+        raise
+    connection.exec_driver_sql("COMMIT")
 
 
 def _plan(connection: Connection, grants: Grants) -> Plan:
@@ -67,9 +94,12 @@ def _plan(connection: Connection, grants: Grants) -> Plan:
     return plan_grants(grants, found, frozenset(roles))
 
 
-def _execute(connection: Connection, statements: Sequence[Statement]) -> dict[str, str]:
-    """All in one round trip; when one is refused, each half by itself. Returns what was refused, with the reason."""
-    savepoint = connection.begin_nested()
+def execute_each(connection: Connection, statements: Sequence[Statement]) -> dict[str, str]:
+    """All in one round trip; when one is refused, each half by itself. Returns what was refused, with the reason.
+
+    Needs a transaction; what was refused leaves no trace in it.
+    """
+    connection.exec_driver_sql("SAVEPOINT execute_each")
     try:
         script = ";\n".join(each.sql for each in statements)
         # Without parameters: the driver must not take a % in a name for one.
@@ -78,12 +108,12 @@ def _execute(connection: Connection, statements: Sequence[Statement]) -> dict[st
         state = getattr(error.orig, "pgcode", None)
         if not state or state.startswith(_NOT_THE_GRANT):
             raise
-        savepoint.rollback()
+        connection.exec_driver_sql("ROLLBACK TO SAVEPOINT execute_each; RELEASE SAVEPOINT execute_each")
         if len(statements) == 1:
             return {statements[0].sql: str(error.orig).strip().splitlines()[0]}
         middle = len(statements) // 2
-        return _execute(connection, statements[:middle]) | _execute(connection, statements[middle:])
-    savepoint.commit()
+        return execute_each(connection, statements[:middle]) | execute_each(connection, statements[middle:])
+    connection.exec_driver_sql("RELEASE SAVEPOINT execute_each")
     return {}
 
 

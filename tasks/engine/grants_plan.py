@@ -19,6 +19,7 @@ _KEYWORDS = {
     "large object": "LARGE OBJECT",
     "foreign server": "FOREIGN SERVER",
     "foreign data wrapper": "FOREIGN DATA WRAPPER",
+    "database": "DATABASE",
 }
 # pg_default_acl's letters.
 _DEFAULT_KEYWORDS = {
@@ -140,7 +141,7 @@ def plan_grants(grants: Grants, found: Iterable[Found], roles: AbstractSet[str])
         for role, count in sorted(gone.items())
     ]
     notes += [
-        f"{_objects(count)} of the role {quoted(old)} belong to {quoted(new)} now: it keeps an owner's privileges,"
+        f"the role {quoted(old)} owned {_objects(count)} that {quoted(new)} owns now: it keeps an owner's privileges,"
         " not the ownership"
         for (old, new), count in sorted(inherited.items())
     ]

@@ -20,6 +20,15 @@ _BATCH_STATEMENTS = 500
 _TRANSACTION_TIMEOUT_SINCE = 170000
 
 
+def is_unknown(statement: Statement, *, server_version: int) -> bool:
+    """Whether it sets what only pg_dump since 17 sets, for a server before 17, which would refuse it."""
+    return (
+        statement.kind is Kind.SETTING
+        and server_version < _TRANSACTION_TIMEOUT_SINCE
+        and setting(statement.text)[0] == "transaction_timeout"
+    )
+
+
 class _CopyStream:
     """What copy_expert reads from. It swallows our errors and says only that reading failed: we keep them."""
 
@@ -55,7 +64,7 @@ class LoadSession:
         """Have a statement wait, and send when enough do."""
         if statement.kind in {Kind.BEGIN, Kind.COMMIT}:
             self._large_objects(statement)
-        elif not self._is_unknown(statement):
+        elif not is_unknown(statement, server_version=self._connection.server_version):
             self._wait(statement)
 
     def _large_objects(self, statement: Statement) -> None:
@@ -68,14 +77,6 @@ class LoadSession:
         self._wait(statement)
         if statement.kind is Kind.COMMIT:
             self.flush()
-
-    def _is_unknown(self, statement: Statement) -> bool:
-        """pg_dump since 17 sets what servers before 17 do not know."""
-        return (
-            statement.kind is Kind.SETTING
-            and self._connection.server_version < _TRANSACTION_TIMEOUT_SINCE
-            and setting(statement.text)[0] == "transaction_timeout"
-        )
 
     def _wait(self, statement: Statement) -> None:
         self._waiting.append(statement)

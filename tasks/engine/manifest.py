@@ -32,7 +32,7 @@ class Manifest:
     content_digest: str
     content: Content
     properties: Mapping[str, Any]  # encoding, locale, settings of the database
-    grants: Mapping[str, Any] | None  # of the target's objects; null for the source
+    grants: str | None  # of the target's objects, as grants.py writes them; null for the source
 
 
 def write_manifest(manifest: Manifest, path: Path) -> None:

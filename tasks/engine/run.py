@@ -1,6 +1,7 @@
 """One run as each of its steps sees it: who it is, what it may use, what earlier steps found."""
 
 import hashlib
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ from tasks.engine.errors import RunLost
 from tasks.engine.journal import Journal, RunRecord
 from tasks.engine.progress import Progress
 from tasks.engine.watch import Watch
+
+log = logging.getLogger(__name__)
 
 _MAX_NAME_BYTES = 63  # PostgreSQL's NAMEDATALEN - 1
 
@@ -73,11 +76,11 @@ class Run:
 
     @property
     def source(self) -> Server:
-        return self._server("source", self.settings.database_url.direct()[0], read_only=True)
+        return self._server("source", self.settings.source, read_only=True)
 
     @property
     def target(self) -> Server:
-        return self._server("target", self.settings.railway_backup_db_url.direct()[0])
+        return self._server("target", self.settings.target)
 
     @property
     def target_name(self) -> str:
@@ -97,6 +100,13 @@ class Run:
         """Remember for later steps, and for whoever has to end this run."""
         self.journal.keep(self.id, **facts)
         self.facts.update(facts)
+
+    def warn(self, *sentences: str) -> None:
+        """What a person should know although the run goes on: into the log and the report."""
+        for sentence in sentences:
+            log.warning("%s", sentence, extra={"event": "warning"})
+        if sentences:
+            self.keep(warnings=[*self.facts.get("warnings", []), *sentences])
 
     def still_ours(self) -> None:
         """RunLost when another process has taken the run.

@@ -110,7 +110,7 @@ def _begin_locked(connection: Connection, tables: list[tuple[str, str]], lock_ti
     names = ", ".join(f"ONLY {identifier(schema)}.{identifier(name)}" for schema, name in tables)
     connection.exec_driver_sql(f"SET LOCAL lock_timeout = {int(lock_timeout_s * 1000)}")
     try:
-        connection.exec_driver_sql(f"LOCK TABLE {names} IN ACCESS SHARE MODE".replace("%", "%%"))
+        connection.exec_driver_sql(f"LOCK TABLE {names} IN ACCESS SHARE MODE")
     except sqlalchemy.exc.DBAPIError as error:
         raise _not_locked(error, lock_timeout_s) from error
     connection.exec_driver_sql("SET LOCAL lock_timeout = 0")

@@ -45,9 +45,9 @@ _LOCK_TABLE = """
 
 def clear_database(connection: Connection) -> None:
     """Drop every schema and everything outside of schemas; `public` is there again afterwards, as a new database's."""
-    drops = [statement for (statement,) in connection.exec_driver_sql(_DROPS.replace("%", "%%"))]
+    drops = [statement for (statement,) in connection.exec_driver_sql(_DROPS)]
     for statement in drops:
-        connection.exec_driver_sql(statement.replace("%", "%%"))
+        connection.exec_driver_sql(statement)
     connection.exec_driver_sql(_recreate_public(connection))
 
 
@@ -56,12 +56,12 @@ def lock_tables(connection: Connection) -> None:
     tables = connection.exec_driver_sql(_TABLES).all()
     if tables:
         names = ", ".join(f"{identifier(schema)}.{identifier(name)}" for schema, name in tables)
-        connection.exec_driver_sql(f"LOCK TABLE {names} IN ACCESS EXCLUSIVE MODE".replace("%", "%%"))
+        connection.exec_driver_sql(f"LOCK TABLE {names} IN ACCESS EXCLUSIVE MODE")
 
 
-def count_locks(source: Connection) -> int:
-    """How many objects of the source will be made inside the one transaction."""
-    return int(source.exec_driver_sql(_RELATIONS_OF_A_DATABASE).scalar_one())
+def count_objects(connection: Connection) -> int:
+    """How many objects a restore of this database makes that each hold a lock."""
+    return int(connection.exec_driver_sql(_RELATIONS_OF_A_DATABASE).scalar_one())
 
 
 def demand_locks(target: Connection, *, to_make: int) -> None:

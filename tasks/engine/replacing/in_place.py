@@ -77,8 +77,8 @@ class InPlace:
         connection, run = self._connection, self.run
         fault_point("publish.before")
         run.still_ours()
-        connection.exec_driver_sql(fence.compare_statement(run.target_name, self.what.expected).replace("%", "%%"))
-        connection.exec_driver_sql(set_mark_statement(run.target_name, self.what.comment).replace("%", "%%"))
+        connection.exec_driver_sql(fence.compare_statement(run.target_name, self.what.expected))
+        connection.exec_driver_sql(set_mark_statement(run.target_name, self.what.comment))
         connection.commit()
         fault_point("publish.after")
 

@@ -24,7 +24,7 @@ class Replacement:
     expected: TargetState  # the fence: the target must still be this
     overwrites: Content | None  # what may be dropped; anything else there holds the run. None: not looked at again
     properties: Mapping[str, Any]  # of the target database, to be carried over
-    grants: Mapping[str, Any] | None  # of the target's objects, to be put back
+    grants: str | None  # of the target's objects, to be put back
     comment: str | None  # the target's comment afterwards: the new mark
 
 

@@ -87,7 +87,7 @@ class Swap:
     def _create(self, connection: Connection, name: str) -> None:
         options, notes = carry_over.locale_choice(self.what.manifest.properties, self.what.properties, connection)
         self.notes += notes
-        connection.exec_driver_sql(carry_over.create_database_statement(name, options).replace("%", "%%"))
+        connection.exec_driver_sql(carry_over.create_database_statement(name, options))
 
 
 def put_back(run: Run, published: TargetState) -> None:
@@ -108,7 +108,7 @@ def drop_database(run: Run, name: str) -> None:
     """Drop one of the run's own databases, whoever is connected; nothing happens when it is not there."""
     with run.target.open(run.facts["maintenance"], autocommit=True) as connection:
         statement = f"DROP DATABASE IF EXISTS {identifier(name)} WITH (FORCE)"
-        connection.exec_driver_sql(statement.replace("%", "%%"))
+        connection.exec_driver_sql(statement)
 
 
 def _rename(old: str, new: str) -> str:

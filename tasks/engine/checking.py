@@ -1,0 +1,148 @@
+"""Step 1: can this run work at all? Both databases are connected to and read; nothing is changed."""
+
+import logging
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from tasks.engine.clients import choose_client
+from tasks.engine.connections import Server
+from tasks.engine.dumping import identity, server_major
+from tasks.engine.errors import BackupError, StorageFull
+from tasks.engine.replacing import choose_method
+from tasks.engine.replacing.clearing import count_objects
+from tasks.engine.run import Run
+from tasks.engine.storage import free_bytes
+
+log = logging.getLogger(__name__)
+
+_FACTS = (
+    "SELECT current_database(), current_setting('server_version'), pg_database_size(current_database()), "
+    "current_user, pg_is_in_recovery(), current_setting('transaction_read_only')::bool"
+)
+# A plain dump leaves out indexes and free space: half the databases' sizes is what both dumps rarely exceed.
+_SHARE_OF_SIZE = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """What both servers are, and how the target will be replaced."""
+
+    source: dict[str, Any]
+    target: dict[str, Any]
+    method: str
+    reason: str
+
+    def summary(self) -> str:
+        return (
+            f"source PostgreSQL {self.source['version']}, target PostgreSQL {self.target['version']}, "
+            f"method {self.method}: {self.reason}"
+        )
+
+
+def verify_connections(run: Run) -> Checked:
+    """Connect to both, refuse what cannot work, and choose the method."""
+    for url in (run.settings.database_url, run.settings.railway_backup_db_url):
+        if note := url.direct()[1]:
+            log.info("%s", note, extra={"event": "direct_host"})
+    _demand_two_databases(run)
+    source, target = _examine(run.source), _examine(run.target)
+    _demand_clients(run, source, target)
+    _demand_versions(source, target)
+    _demand_writable(target, run.target)
+    _demand_room(run, source, target)
+    method, reason, maintenance = choose_method(run.settings.restore_method, run.target)
+    run.keep(source=source, target=target, method=method, method_reason=reason, maintenance=maintenance)
+    log.info("method %s: %s", method, reason, extra={"event": "method_chosen", "method": method})
+    return Checked(source=source, target=target, method=method, reason=reason)
+
+
+def _examine(server: Server) -> dict[str, Any]:
+    with server.open() as connection:
+        database, version, size, role, in_recovery, read_only = connection.exec_driver_sql(_FACTS).one()
+        return {
+            "database": database,
+            "version": version,
+            "major": server_major(connection),
+            "size_bytes": size,
+            "role": role,
+            "writable": not (in_recovery or read_only),
+            "identity": identity(connection),
+            "objects": count_objects(connection),
+        }
+
+
+def _demand_two_databases(run: Run) -> None:
+    """Refuse to copy a database onto itself, however differently its URLs are spelt.
+
+    URLs prove nothing, and a provider's branch shares its system identifier: so a lock is taken in the one and
+    looked for in the other.
+    """
+    key = secrets.randbits(31)
+    with run.target.open() as target, run.source.open() as source:
+        target.exec_driver_sql("SELECT pg_advisory_xact_lock(%(key)s, %(key)s)", {"key": key})
+        if _sees_lock(source, key):
+            raise BackupError(
+                f"DATABASE_URL and RAILWAY_BACKUP_DB_URL are the same database ({run.target.shown}); "
+                "the backup would overwrite production; correct RAILWAY_BACKUP_DB_URL"
+            )
+
+
+def _sees_lock(connection: Connection, key: int) -> bool:
+    return bool(
+        connection.exec_driver_sql(
+            "SELECT EXISTS (SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database WHERE l.locktype = "
+            "'advisory' AND l.classid = %(key)s AND l.objid = %(key)s AND d.datname = current_database())",
+            {"key": key},
+        ).scalar_one()
+    )
+
+
+def _demand_clients(run: Run, source: dict[str, Any], target: dict[str, Any]) -> None:
+    for what, server in (("source", source), ("target", target)):
+        client = choose_client(server["major"], bin_dir=run.settings.pg_bin_dir, what=what)
+        server["client"] = client.version
+        log.info(
+            "%s server PostgreSQL %s, pg_dump %s from %s",
+            what,
+            server["version"],
+            client.version,
+            client.path,
+            extra={"event": "client_chosen"},
+        )
+
+
+def _demand_versions(source: dict[str, Any], target: dict[str, Any]) -> None:
+    if source["major"] > target["major"]:
+        raise BackupError(
+            f"the source is PostgreSQL {source['major']}, the backup database only {target['major']}: a copy may not "
+            f"load there; upgrade the backup server to {source['major']} or newer"
+        )
+
+
+def _demand_writable(target: dict[str, Any], server: Server) -> None:
+    if not target["writable"]:
+        raise BackupError(f"the {server.shown} cannot be written to (a standby, or read-only); use its primary")
+
+
+def _demand_room(run: Run, source: dict[str, Any], target: dict[str, Any]) -> None:
+    """Refuse early what cannot suffice: the dumps' disk is seen; the target's is not visible by SQL."""
+    folder = run.settings.backup_dir
+    needed, free = (source["size_bytes"] + target["size_bytes"]) // _SHARE_OF_SIZE, free_bytes(folder)
+    log.info("BACKUP_STORAGE %.0f MB free in %s", free / 2**20, folder, extra={"event": "room", "free_bytes": free})
+    if free < needed:
+        raise StorageFull(
+            f"BACKUP_STORAGE {folder} has {free / 2**20:.0f} MB free, the two dumps may need {needed / 2**20:.0f} MB; "
+            "make room, or set BACKUP_DIR to a larger disk"
+        )
+    capacity = run.settings.target_capacity_bytes
+    wanted = source["size_bytes"] + target["size_bytes"]
+    if capacity is not None and wanted > capacity:
+        raise StorageFull(
+            f"the target must hold the old and the new content at once, about {wanted / 2**20:.0f} MB, and "
+            f"TARGET_CAPACITY_BYTES allows {capacity / 2**20:.0f} MB; enlarge its volume"
+        )
+    if capacity is None:
+        log.info("the target's volume needs about %.0f MB during this run", wanted / 2**20, extra={"event": "room"})

@@ -1,0 +1,100 @@
+"""The end of a run: the outcome is written once, then told everywhere, again if the telling was cut off."""
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from config.settings import Settings
+from tasks.engine.errors import BackupError
+from tasks.engine.faultpoints import fault_point
+from tasks.engine.journal import Journal
+from tasks.engine.lease import Lease
+from tasks.engine.recovery import Ending
+from tasks.engine.report import build_report
+from tasks.engine.storage import atomic_write, part_path, report_path
+
+log = logging.getLogger(__name__)
+
+Teller = Callable[[Mapping[str, Any]], None]
+
+
+def close_run(
+    run_id: str,
+    ending: Ending,
+    *,
+    settings: Settings,
+    journal: Journal,
+    lease: Lease | None,
+    tell: Teller,
+    closer: str | None = None,
+) -> dict[str, Any] | None:
+    """Write the outcome and tell it; None when somebody else has ended this run, or has it now."""
+    record = journal.run(run_id)
+    if record is None or record.state == "ended":
+        return None
+    report = build_report(
+        record,
+        journal.steps(run_id),
+        outcome=ending.outcome,
+        error=ending.error,
+        ended_at=datetime.now(UTC),
+        stats_tables=settings.stats_tables,
+    )
+    if not journal.end_run(run_id, outcome=ending.outcome, error=ending.error, report=report, closer=closer):
+        return None
+    fault_point("closed")
+    _log_outcome(report)
+    tell_outcome(report, settings=settings, journal=journal, lease=lease, tell=tell)
+    return report
+
+
+def tell_outcome(
+    report: Mapping[str, Any], *, settings: Settings, journal: Journal, lease: Lease | None, tell: Teller
+) -> None:
+    """Report file, result backend, lock: each on its own, none stops the others; done again when it was cut off."""
+    told = True
+    actions: tuple[Callable[[], None], ...] = (
+        lambda: _write_report(report, settings),
+        lambda: None if lease is None else lease.release(report["run_id"]),
+        lambda: tell(report),
+    )
+    for action in actions:
+        try:
+            action()
+        except BackupError as error:
+            told = False
+            log.warning("the outcome of run %s could not be told everywhere: %s", report["run_id"], error)
+    if told:
+        journal.keep(report["run_id"], told=True)
+
+
+def tell_again(*, settings: Settings, journal: Journal, lease: Lease | None, tell: Teller) -> None:
+    """Outcomes whose telling was cut off."""
+    for record in journal.runs(limit=50):
+        if record.state == "ended" and record.report is not None and not record.facts.get("told"):
+            tell_outcome(record.report, settings=settings, journal=journal, lease=lease, tell=tell)
+
+
+def _write_report(report: Mapping[str, Any], settings: Settings) -> None:
+    path = report_path(settings.backup_dir, report["stamp"])
+    part_path(path).unlink(missing_ok=True)  # the reservation of the stamp
+    atomic_write(path, json.dumps(report, indent=2, ensure_ascii=False).encode())
+
+
+def _log_outcome(report: Mapping[str, Any]) -> None:
+    outcome, error = report["outcome"], report["error"]
+    if outcome == "succeeded":
+        log.info(
+            "✅ Unified DB → Railway Backup completed in %.1fs",
+            report["duration_seconds"],
+            extra={"event": outcome, "took_s": report["duration_seconds"]},
+        )
+    elif outcome in {"skipped", "missed"}:
+        log.warning("Unified DB → Railway Backup %s: %s", outcome, error, extra={"event": outcome})
+    elif outcome == "held":
+        log.warning("Unified DB → Railway Backup held: %s", error, extra={"event": outcome})
+    else:
+        log.error("❌ Unified DB → Railway Backup failed: %s", error, extra={"event": outcome})
+    log.info("report %s", json.dumps(report, ensure_ascii=False), extra={"event": "report"})

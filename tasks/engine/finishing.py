@@ -1,0 +1,114 @@
+"""Step 7: what is left to do once the copy is verified. Whatever fails here is told; the copy stands."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from config.settings import Settings
+from tasks.engine import retention
+from tasks.engine.errors import BackupError
+from tasks.engine.journal import Journal
+from tasks.engine.recovery import drop_own_databases
+from tasks.engine.run import Run
+from tasks.engine.storage import free_bytes, instant_of, manifest_path, parse_dump_name, remove_file, report_path
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """What was tidied, and what could not be."""
+
+    expired: tuple[str, ...]
+    failures: tuple[str, ...]
+
+    def summary(self) -> str:
+        removed = f"{len(self.expired)} expired dump(s) removed"
+        return f"{removed}; {'; '.join(self.failures)}" if self.failures else removed
+
+
+def finish(run: Run) -> Finished:
+    """Drop the replaced database, let old dumps, reports and journal rows expire. Never raises for one of them."""
+    failures: list[str] = []
+    expired: list[str] = []
+
+    def attempt(what: str, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except (BackupError, OSError) as error:
+            failures.append(f"{what}: {error}")
+            log.warning("BACKUP_STORAGE %s: %s", what, error, extra={"event": "tidying_failed"})
+
+    attempt("the replaced database could not be dropped", lambda: drop_own_databases(run))
+    verdicts = plan_expiry(run.settings, run.journal, now=datetime.now(UTC), succeeding=run.id)
+    for verdict in verdicts:
+        if not verdict.keep:
+            attempt(
+                f"{verdict.dump.path.name} could not be removed",
+                lambda path=verdict.dump.path, reason=verdict.reason: expired.append(_expire(path, reason)),  # type: ignore[misc]
+            )
+    attempt("old reports could not be removed", lambda: _forget(run.settings, run.journal))
+    kept = sum(verdict.keep for verdict in verdicts)
+    free = free_bytes(run.settings.backup_dir) / 2**20
+    log.info("BACKUP_STORAGE %d dump files kept, %.0f MB free", kept, free, extra={"event": "storage"})
+    finished = Finished(expired=tuple(expired), failures=tuple(failures))
+    run.keep(expired=list(expired), warnings=[*run.facts.get("warnings", []), *failures])
+    return finished
+
+
+def plan_expiry(
+    settings: Settings, journal: Journal, *, now: datetime, succeeding: str | None = None
+) -> list[retention.Verdict]:
+    """What retention decides for every dump file in the folder. `succeeding`: a run that is verified and not ended."""
+    records = journal.runs()
+    newest = next((record for record in records if record.outcome not in {"skipped", "missed"}), None)
+    states = {record.stamp: (record.run_id, _state(record.state, record.outcome)) for record in records}
+    dumps = []
+    for path in sorted(settings.backup_dir.glob("*.sql")):
+        parsed = parse_dump_name(path.name)
+        if parsed is None:
+            continue
+        kind, stamp = parsed
+        run_id, state = states.get(stamp, ("unknown", "failed"))
+        dumps.append(
+            retention.KeptDump(
+                run_id=run_id,
+                stamp=instant_of(stamp),
+                path=path,
+                kind=kind,
+                state="succeeded" if run_id == succeeding else state,
+            )
+        )
+    return retention.plan(
+        dumps,
+        keep_days=settings.retention_days,
+        keep_last=settings.retention_keep_last,
+        now=now,
+        newest_run_held=newest is not None and newest.outcome == "held",
+        newest_run_id=newest.run_id if newest else None,
+    )
+
+
+def _state(state: str, outcome: str | None) -> retention.RunState:
+    if state != "ended":
+        return "open"
+    return "succeeded" if outcome == "succeeded" else "failed"
+
+
+def _expire(path: Path, reason: str) -> str:
+    """A manifest goes with its dump, and after it: a dump without its manifest is still a dump."""
+    remove_file(path)
+    if manifest_path(path).exists():
+        remove_file(manifest_path(path))
+    log.info("BACKUP_STORAGE removed %s: %s", path.name, reason, extra={"event": "expired"})
+    return path.name
+
+
+def _forget(settings: Settings, journal: Journal) -> None:
+    before = datetime.now(UTC) - timedelta(days=settings.report_retention_days)
+    for record in journal.runs():
+        if record.state == "ended" and record.started_at < before:
+            report_path(settings.backup_dir, record.stamp).unlink(missing_ok=True)
+    journal.forget_before(before)

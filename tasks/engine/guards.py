@@ -1,0 +1,104 @@
+"""Guards: when a run must not overwrite. A copy that overwrites on schedule is a loaded gun."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from tasks.engine.content import Content, content_digest, is_empty, statistics
+from tasks.engine.errors import Held
+from tasks.engine.manifest import Manifest
+from tasks.engine.mark import Mark
+from tasks.engine.run import Run
+
+_COMMANDS = "if it may be overwritten: railway-neon-sync adopt; if it is production now: railway-neon-sync promote"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shrink:
+    """How much smaller the copy would become: statistics tables that lose everything, and all rows together."""
+
+    emptied: Mapping[str, int]  # table to the rows that the target holds and the source does not
+    rows_before: int
+    rows_after: int
+
+    def within(self, accepted: "Shrink") -> bool:
+        """No larger loss than the accepted one."""
+        lost, accepted_loss = self.rows_before - self.rows_after, accepted.rows_before - accepted.rows_after
+        return set(self.emptied) <= set(accepted.emptied) and lost <= accepted_loss
+
+
+def check_guards(run: Run, source: Manifest, safety: Manifest, mark: Mark | None) -> str:
+    """Raise Held, naming every reason and the command that lifts it; else say what was judged."""
+    reasons = foreign_target(safety, mark) + written_target(safety, mark)
+    shrink = measure_shrink(
+        safety.content, source.content, tables=run.settings.stats_tables, max_percent=run.settings.max_shrink_percent
+    )
+    if shrink is not None:
+        run.keep(shrink=asdict(shrink))
+        if not _accepted(run, shrink):
+            reasons.append(_describe_shrink(shrink, run.id))
+    if reasons:
+        raise Held("; ".join(reasons))
+    return "nothing forbids to overwrite the backup database"
+
+
+def foreign_target(safety: Manifest, mark: Mark | None) -> list[str]:
+    """Guard 1: it holds data and no mark of ours: it might be anybody's database."""
+    if mark is not None or is_empty(safety.content):
+        return []
+    rows = sum(table.rows for table in safety.content.tables)
+    return [
+        f"the backup database {safety.database} holds {len(safety.content.tables)} tables with {rows} rows and no mark "
+        "of ours: it might be somebody else's; if it may be overwritten from now on: railway-neon-sync adopt"
+    ]
+
+
+def written_target(safety: Manifest, mark: Mark | None) -> list[str]:
+    """Guard 2: it is production now, or it was written to since our last copy."""
+    if mark is None:
+        return []
+    if mark.promoted is not None:
+        return [
+            f"the backup database {safety.database} was promoted on {mark.promoted}: it is production now and is not "
+            "overwritten; to let it be a backup again: railway-neon-sync adopt"
+        ]
+    if safety.content_digest != mark.content_digest:
+        return [
+            f"the backup database {safety.database} was written to since the copy of {mark.snapshot_at}: somebody "
+            f"failed over to it, or uses it; {_COMMANDS}"
+        ]
+    return []
+
+
+def measure_shrink(before: Content, after: Content, *, tables: Sequence[str], max_percent: float) -> Shrink | None:
+    """Guard 3, against what would be overwritten: a statistics table is lost or emptied, or too many rows go."""
+    old, new = statistics(before, tables), statistics(after, tables)
+    emptied = {name: rows for name, rows in old.items() if rows and not new[name]}
+    rows_before = sum(table.rows for table in before.tables)
+    rows_after = sum(table.rows for table in after.tables)
+    too_many = rows_after < rows_before * (1 - max_percent / 100)
+    if not emptied and not too_many:
+        return None
+    return Shrink(emptied=emptied, rows_before=rows_before, rows_after=rows_after)
+
+
+def _accepted(run: Run, shrink: Shrink) -> bool:
+    """`--accept-shrink RUN` accepts what that held run showed, and no larger loss."""
+    accepted = run.options.get("accept_shrink")
+    record = run.journal.run(accepted) if accepted else None
+    shown: dict[str, Any] | None = record.facts.get("shrink") if record else None
+    return shown is not None and shrink.within(Shrink(**shown))
+
+
+def _describe_shrink(shrink: Shrink, run_id: str) -> str:
+    lost = ", ".join(f"{name} ({rows} rows in the backup, none in the source)" for name, rows in shrink.emptied.items())
+    rows = f"all tables together: {shrink.rows_before} rows in the backup, {shrink.rows_after} in the source"
+    return (
+        f"the copy would shrink: {lost + '; ' if lost else ''}{rows}; somebody may have destroyed data, and the backup "
+        f"may now be the only copy; if that is right: railway-neon-sync run --accept-shrink {run_id}"
+    )
+
+
+def unchanged(found: Content, expected: Content) -> bool:
+    """Does a database still hold what its manifest says, as far as the digest tells?"""
+    return content_digest(found) == content_digest(expected)

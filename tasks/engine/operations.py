@@ -1,0 +1,92 @@
+"""The steps of a run: each reads what earlier ones kept, does one thing, keeps what it found, and sums it up."""
+
+from dataclasses import asdict
+
+from tasks.engine import checking, dumping, finishing, guards, restoring, verification
+from tasks.engine.content import statistics
+from tasks.engine.errors import RunLost
+from tasks.engine.faultpoints import fault_point
+from tasks.engine.manifest import Manifest, read_manifest
+from tasks.engine.manifest import summary as dump_summary
+from tasks.engine.mark import TargetState, read_state
+from tasks.engine.replacing.clearing import demand_locks
+from tasks.engine.run import Run
+from tasks.engine.storage import manifest_path
+
+
+def verify_connections(run: Run) -> str:
+    """Step 1; returns a summary for people, as every step."""
+    return checking.verify_connections(run).summary()
+
+
+def dump_source(run: Run) -> str:
+    """Steps 2 and 3: they share one snapshot."""
+    manifest = dumping.dump_source(run)
+    stats = statistics(manifest.content, run.settings.stats_tables)
+    warnings = [f"the table {name} does not exist in the source" for name, rows in stats.items() if rows is None]
+    if manifest.size_bytes < run.settings.min_dump_bytes:
+        warnings.append(
+            f"the dump has only {manifest.size_bytes} bytes (MIN_DUMP_BYTES is {run.settings.min_dump_bytes}); it is "
+            "complete and holds every row that was counted"
+        )
+    run.warn(*warnings)
+    run.keep(source_stats=stats, source_dump=dump_summary(manifest))
+    return _describe_dump(manifest)
+
+
+def back_up_target(run: Run) -> str:
+    """Step 4. The mark is read before the snapshot: whoever publishes later breaks the fence."""
+    with run.target.open() as connection:
+        state = read_state(connection, run.target_name)
+        if state is None:
+            raise RunLost(f"the backup database {run.target_name} vanished")
+        run.keep(expected=asdict(state))
+    manifest = dumping.back_up_target(run)
+    run.keep(safety_dump=dump_summary(manifest))
+    return _describe_dump(manifest)
+
+
+def check_guards(run: Run) -> str:
+    """Between the safety backup and the restore: may this target be overwritten by this source?"""
+    source, safety, expected = _manifests(run)
+    judged = guards.check_guards(run, source, safety, expected.mark)
+    if run.facts["method"] == "in_place":
+        with run.target.open() as connection:
+            demand_locks(connection, to_make=run.facts["source"]["objects"])
+    return judged
+
+
+def restore_target(run: Run) -> str:
+    """Step 5."""
+    source, safety, expected = _manifests(run)
+    restored = restoring.restore_target(run, source, safety, expected)
+    run.warn(*restored.notes)
+    return restored.summary()
+
+
+def verify_target(run: Run) -> str:
+    """Step 6; after it nothing rolls the copy back."""
+    source, safety, _ = _manifests(run)
+    verified = verification.verify_target(run, source, safety)
+    fault_point("verified.before_journal")
+    if not run.journal.mark_verified(run.id, closer=run.closer):
+        raise RunLost("another process has ended this run meanwhile; this one stops")
+    return verified.summary()
+
+
+def clean_up(run: Run) -> str:
+    """Step 7."""
+    return finishing.finish(run).summary()
+
+
+def _manifests(run: Run) -> tuple[Manifest, Manifest, TargetState]:
+    return (
+        read_manifest(manifest_path(run.paths.source_dump)),
+        read_manifest(manifest_path(run.paths.safety_dump)),
+        TargetState(**run.facts["expected"]),
+    )
+
+
+def _describe_dump(manifest: Manifest) -> str:
+    rows = sum(table.rows for table in manifest.content.tables)
+    return f"{manifest.file}: {manifest.size_bytes / 2**20:.2f} MB, {len(manifest.content.tables)} tables, {rows} rows"

@@ -1,0 +1,174 @@
+"""Ending a run that could not end itself: the rollback looks before it acts, and the truth is on the server.
+
+The same decisions serve the errback right after a failed step and reconcile after a dead worker.
+"""
+
+import logging
+from dataclasses import dataclass
+
+from tasks.engine.connections import end_sessions
+from tasks.engine.content import read_content
+from tasks.engine.errors import BackupError, FenceBroken, Held, NotEqual, ServerUnreachable
+from tasks.engine.faultpoints import fault_point
+from tasks.engine.manifest import Manifest, read_manifest
+from tasks.engine.mark import TargetState, read_state
+from tasks.engine.proof import demand_equal
+from tasks.engine.replacing import fence
+from tasks.engine.replacing.swap import drop_database, put_back
+from tasks.engine.restoring import put_safety_backup_back
+from tasks.engine.run import Run
+from tasks.engine.service_file import remove_service_files
+from tasks.engine.storage import manifest_path, part_path, remove_file
+from tasks.engine.verification import confirm, previous_state
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ending:
+    """How a run ends: its outcome, and one sentence unless it succeeded."""
+
+    outcome: str
+    error: str | None
+
+
+def settle(run: Run, cause: str, *, held: bool = False) -> Ending:
+    """Find out what a failed run left on the server, make it right, and say how the run ends.
+
+    run: taken in the journal by its closer before. Raises ServerUnreachable when the target cannot be asked now:
+    then nothing is decided, and it is tried again later. Unreachable is not unequal.
+    """
+    record = run.journal.run(run.id)
+    remove_leftovers(run)
+    if record is None or record.restore_began_at is None:
+        _end_source_sessions(run)
+        return Ending(outcome="held" if held else "failed", error=cause)
+    state = _look(run)
+    source = read_manifest(manifest_path(run.paths.source_dump))
+    safety = read_manifest(manifest_path(run.paths.safety_dump))
+    if record.verified_at is not None:  # the point of no return: whatever died after it, the copy stands
+        return Ending(outcome="succeeded", error=None)
+    if state is not None and state.mark is not None and state.mark.run_id == run.id:
+        return _end_published(run, state, source, safety, cause)
+    if not held:
+        log.warning("🔄 ROLLING BACK: Restoring from safety backup...", extra={"event": "rolling_back"})
+    return _end_unpublished(run, state, safety, cause, held=held)
+
+
+def remove_leftovers(run: Run) -> None:
+    """Files that a killed process of this run left half made."""
+    remove_service_files(run.paths.directory, run_id=run.short_id)
+    for dump in (run.paths.source_dump, run.paths.safety_dump):
+        for final in (dump, manifest_path(dump)):
+            if part_path(final).exists():
+                remove_file(part_path(final))
+                log.info("BACKUP_STORAGE removed the unfinished %s", part_path(final).name)
+
+
+def _look(run: Run) -> TargetState | None:
+    """The target's identity and mark, when nothing of this run can change them any more.
+
+    First its sessions are ended; then the fence's lock is waited for: a publishing that was under way is over.
+    """
+    database = run.facts.get("maintenance")
+    with run.target.open(database, autocommit=True) as connection:
+        end_sessions(connection, run.session_prefix)
+    with run.target.open(database) as connection:
+        connection.exec_driver_sql(fence.take_lock_statement(run.target_name))
+        return read_state(connection, run.target_name)
+
+
+def _end_source_sessions(run: Run) -> None:
+    """A killed worker's sessions at the source; a source that does not answer ends them itself."""
+    if "source_dump" in run.facts or "source" not in run.facts:
+        return
+    try:
+        with run.source.open(autocommit=True) as connection:
+            end_sessions(connection, run.session_prefix)
+    except BackupError as error:
+        log.info("the source's sessions of this run were not looked for: %s", error)
+
+
+def _end_published(run: Run, state: TargetState, source: Manifest, safety: Manifest, cause: str) -> Ending:
+    """The new content is in place, proved before it was published, and its verification is not finished."""
+    try:
+        confirm(run, source, safety, unlogged=False)
+    except NotEqual as error:
+        log.warning("🔄 ROLLING BACK: Restoring from safety backup...", extra={"event": "rolling_back"})
+        return _undo(run, state, safety, Ending(outcome="rolled_back", error=str(error)))
+    except Held as error:
+        return _undo(run, state, safety, Ending(outcome="held", error=str(error)))
+    if not run.journal.mark_verified(run.id, closer=run.closer):
+        raise FenceBroken("another process ended this run meanwhile")
+    log.info("the copy was published and is right; the run is finished forward after: %s", cause)
+    return Ending(outcome="succeeded", error=None)
+
+
+def _undo(run: Run, state: TargetState, safety: Manifest, ending: Ending) -> Ending:
+    """Put the old content back and prove it; the ending becomes rollback_failed when that cannot be done."""
+    comment = run.facts["expected"]["comment"]
+    try:
+        if run.facts["method"] == "swap" and previous_state(run) is not None:
+            put_back(run, state)
+        else:
+            put_safety_backup_back(run, safety, state, comment)
+            drop_own_databases(run)
+        fault_point("rollback.restored")
+        _demand_old_content(run, safety, ending)
+    except ServerUnreachable:
+        raise
+    except BackupError as error:
+        log.critical("the rollback failed: %s", error, extra={"event": "rollback_failed"})
+        return Ending(
+            outcome="rollback_failed",
+            error=f"{ending.error}; and the rollback failed: {error}; restore {safety.file} by hand with psql",
+        )
+    _say_preserved(ending)
+    return ending
+
+
+def _demand_old_content(run: Run, safety: Manifest, ending: Ending) -> None:
+    """The old content, proved. After a write that nobody may lose, it is more than the safety backup holds."""
+    if ending.outcome == "held":
+        return
+    with run.target.open() as connection:
+        found = read_content(connection, privileges=True)
+        demand_equal(safety.content, found, connection, what="the backup database", unlogged=False)
+
+
+def _end_unpublished(run: Run, state: TargetState | None, safety: Manifest, cause: str, *, held: bool) -> Ending:
+    """Nothing was published: the old content stands, as the mark says, and is read to prove it."""
+    drop_own_databases(run)
+    ending = Ending(outcome="held" if held else "rolled_back", error=cause)
+    if state is None:
+        return Ending(
+            outcome="rollback_failed",
+            error=f"{cause}; and the backup database {run.target_name} is not there any more: somebody dropped or "
+            f"renamed it; create it and restore {safety.file} with psql",
+        )
+    if state.comment != run.facts["expected"]["comment"]:
+        return Ending(
+            outcome="failed",
+            error=f"{cause}; somebody else has published to the backup database meanwhile; it was left alone",
+        )
+    if held:
+        return ending
+    try:
+        _demand_old_content(run, safety, ending)
+    except NotEqual as error:
+        # This run wrote nothing there: somebody else did, after the safety backup. Restoring would destroy that.
+        log.warning("the backup database was written to by somebody else meanwhile: %s", error)
+    _say_preserved(ending)
+    return ending
+
+
+def drop_own_databases(run: Run) -> None:
+    """The run's databases beside the target, whichever of them is there."""
+    if run.facts.get("method") == "swap":
+        drop_database(run, run.incoming_name)
+        drop_database(run, run.previous_name)
+
+
+def _say_preserved(ending: Ending) -> None:
+    if ending.outcome == "rolled_back":
+        log.info("✅ Rollback successful - Railway backup database preserved", extra={"event": "rolled_back"})

@@ -1,0 +1,71 @@
+"""Step 5: the dump replaces what the target holds: prepared, proved, published."""
+
+import logging
+from dataclasses import dataclass
+
+from tasks.engine.errors import RunLost
+from tasks.engine.manifest import Manifest
+from tasks.engine.mark import Mark, TargetState
+from tasks.engine.replacing import Replacement, replacement_of
+from tasks.engine.run import Run
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Restored:
+    """The new content stands in the old one's place; it was proved before it was published."""
+
+    method: str
+    notes: tuple[str, ...]
+
+    def summary(self) -> str:
+        return f"loaded, proved equal and published by {self.method}"
+
+
+def restore_target(run: Run, source: Manifest, safety: Manifest, expected: TargetState) -> Restored:
+    """Replace the target's content by the source dump, or leave everything as it was."""
+    if not run.journal.begin_restore(run.id):
+        raise RunLost("another process has ended this run meanwhile; this one stops")
+    mark = Mark(
+        run_id=run.id, snapshot_at=source.taken_at, content_digest=source.content_digest, source=source.identity
+    )
+    notes = replace(
+        run,
+        Replacement(
+            dump=run.paths.source_dump,
+            manifest=source,
+            expected=expected,
+            overwrites=safety.content,
+            properties=safety.properties,
+            grants=None if run.settings.keep_owners else safety.grants,
+            comment=mark.as_comment(),
+        ),
+    )
+    log.info("✅ Railway backup database restored successfully", extra={"event": "restored"})
+    return Restored(method=run.facts["method"], notes=tuple(notes))
+
+
+def put_safety_backup_back(run: Run, safety: Manifest, current: TargetState, comment: str | None) -> None:
+    """The second line: the safety backup itself is prepared, proved and published."""
+    what = Replacement(
+        dump=run.paths.safety_dump,
+        manifest=safety,
+        expected=current,
+        overwrites=None,
+        properties=safety.properties,
+        grants=None,  # the safety dump carries owners and privileges itself
+        comment=comment,
+    )
+    replace(run, what)
+
+
+def replace(run: Run, what: Replacement) -> list[str]:
+    """Prepare, prove, publish; returns notes for the report."""
+    with replacement_of(run, what) as new:
+        new.prepare()
+        run.progress.begin("proving the copy")
+        new.prove()
+        run.progress.begin("publishing")
+        new.publish()
+        return new.notes

@@ -1,0 +1,93 @@
+"""Step 6: the backup database, through its real URL, against the source as it was when it was dumped."""
+
+import logging
+import time
+from dataclasses import dataclass
+
+from sqlalchemy.engine import Connection
+
+from tasks.engine.content import read_content, statistics
+from tasks.engine.errors import FenceBroken, Held, ServerUnreachable
+from tasks.engine.guards import unchanged
+from tasks.engine.manifest import Manifest
+from tasks.engine.mark import TargetState, read_state
+from tasks.engine.proof import demand_equal
+from tasks.engine.run import Run
+
+log = logging.getLogger(__name__)
+
+_RETRY_S = 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verified:
+    """The target is proved equal to the source's snapshot."""
+
+    stats: dict[str, int | None]
+
+    def counts(self) -> str:
+        return ", ".join(f"{rows} {name}" for name, rows in self.stats.items() if rows is not None)
+
+    def summary(self) -> str:
+        return f"equal to the source as it was dumped: {self.counts() or 'no statistics table exists'}"
+
+
+def verify_target(run: Run, source: Manifest, safety: Manifest) -> Verified:
+    """NotEqual when the target was read and differs; a target that cannot be reached is asked again until the limit.
+
+    Before that, with swap, a second look at the database that was replaced: Held when somebody wrote to it
+    after the safety backup.
+    """
+    while True:
+        try:
+            return confirm(run, source, safety, unlogged=True)
+        except ServerUnreachable as error:
+            run.watch.check()
+            log.warning("the verification waits: %s", error, extra={"event": "verification_waits"})
+            time.sleep(min(_RETRY_S, run.watch.remaining_s))
+
+
+def confirm(run: Run, source: Manifest, safety: Manifest, *, unlogged: bool) -> Verified:
+    """One verification of a published copy. unlogged=False after a possible crash of the server."""
+    _look_at_previous(run, safety)
+    run.progress.begin("verifying")
+    with run.target.open() as connection:
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        _demand_our_mark(run, connection)
+        content = read_content(connection, progress=run.progress.tables_done)
+        verified = Verified(stats=statistics(content, run.settings.stats_tables))
+        run.keep(backup_stats=verified.stats)
+        demand_equal(source.content, content, connection, what="the backup database", unlogged=unlogged)
+    log.info("✅ Railway backup verification: %s", verified.counts(), extra={"event": "verified"})
+    return verified
+
+
+def _demand_our_mark(run: Run, connection: Connection) -> None:
+    state = read_state(connection, run.target_name)
+    if state is None or state.mark is None or state.mark.run_id != run.id:
+        raise FenceBroken(
+            f"the backup database {run.target_name} does not carry this run's mark any more: somebody else "
+            "published to it; it is left alone"
+        )
+
+
+def _look_at_previous(run: Run, safety: Manifest) -> None:
+    """Nobody can write to the replaced database now; did somebody, before it was replaced?"""
+    if run.facts["method"] != "swap" or previous_state(run) is None:
+        return
+    run.progress.begin("looking again at what was replaced")
+    with run.target.open(run.previous_name) as connection:
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        found = read_content(connection, progress=run.progress.tables_done)
+    if not unchanged(found, safety.content):
+        raise Held(
+            f"somebody wrote to the backup database {run.target_name} after its safety backup; what was written is "
+            "kept and the old content has its place again; if that may be lost: railway-neon-sync adopt; if it is "
+            "production now: railway-neon-sync promote"
+        )
+
+
+def previous_state(run: Run) -> TargetState | None:
+    """The database that this run replaced by swap, while it is still there."""
+    with run.target.open(run.facts["maintenance"], autocommit=True) as connection:
+        return read_state(connection, run.previous_name)

@@ -1,0 +1,64 @@
+"""What a task of this process works with: the settings, the journal, the lock. Made once, from the environment."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from config.settings import Settings, load_settings
+from tasks.engine.journal import Journal
+from tasks.engine.lease import Lease, open_lease
+from tasks.engine.progress import Position
+from tasks.engine.storage import ensure_private_dir
+
+Teller = Callable[[Mapping[str, Any]], None]
+Observer = Callable[[str, Position], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Means:
+    """Everything that a step needs from outside of its run. `tell` stores a final report in the result backend."""
+
+    settings: Settings
+    journal: Journal
+    lease: Lease | None
+    tell: Teller
+    observe: Observer | None = None  # shown each step's position, beside the result backend
+
+
+_given: ContextVar[Means | None] = ContextVar("means", default=None)
+
+
+@contextmanager
+def using(means: Means) -> Iterator[None]:
+    """While inside, tasks that are called directly work with these means: `run --here`, and tests."""
+    token = _given.set(means)
+    try:
+        yield
+    finally:
+        _given.reset(token)
+
+
+def current_means() -> Means:
+    return _given.get() or worker_means()
+
+
+def open_means(settings: Settings, *, lease: Lease | None, tell: Teller, observe: Observer | None = None) -> Means:
+    """The journal is created where it is missing, in its private folder."""
+    ensure_private_dir(settings.backup_dir)
+    os.umask(0o077)  # the journal, the dumps, and what SQLite makes beside it, are nobody else's
+    journal = Journal(settings.journal_url.get_secret_value(), pair=settings.pair)
+    return Means(settings=settings, journal=journal, lease=lease, tell=tell, observe=observe)
+
+
+@lru_cache(maxsize=1)
+def worker_means() -> Means:
+    """The means of a Celery process."""
+    from tasks.results import store_report  # noqa: PLC0415 - Celery, not needed for `run --here`
+
+    settings = load_settings()
+    lease = open_lease(settings.lock_url.get_secret_value(), pair=settings.pair)
+    return open_means(settings, lease=lease, tell=store_report)

@@ -1,0 +1,176 @@
+"""A run from its message to its report: the entry task, the order of the steps, and reconcile."""
+
+import logging
+import time
+import uuid
+from typing import Any
+
+from celery import Task, chain, shared_task
+from celery.canvas import Signature
+from celery.exceptions import Ignore
+
+from config.logs import log_context
+from config.schedule import MANUAL
+from tasks import framing
+from tasks.engine import beginning
+from tasks.engine.closing import close_run, tell_again
+from tasks.engine.errors import BackupError
+from tasks.engine.recovery import Ending
+from tasks.failures import BackupFailed
+from tasks.means import Means, current_means, using
+from tasks.results import is_stored, raise_or_return
+from tasks.steps import (
+    back_up_target,
+    check_guards,
+    dump_source,
+    finish,
+    restore_target,
+    rollback,
+    verify_connections,
+    verify_target,
+)
+
+log = logging.getLogger(__name__)
+
+# A run, from top to bottom.
+ORDER = (
+    verify_connections,
+    dump_source,
+    back_up_target,
+    check_guards,
+    restore_target,
+    verify_target,
+    finish,
+)
+_PATIENCE_S = 120  # so long `run --here` waits for a target that cannot be reached
+_PAUSE_S = 2.0
+_LOOK_BACK = 5  # so many ended runs are looked up in the result backend by each reconcile
+
+
+@shared_task(name="tasks.run_backup", bind=True, throws=(BackupFailed,))
+def run_backup(self: Task, job: str | None = None, accept_shrink: str | None = None) -> dict[str, Any]:
+    """Make one backup. The run's id is this task's; its result is the report, once the run has ended.
+
+    job: one of the two jobs of the timetable; none: by hand, at any time.
+    accept_shrink: the id of a held run whose loss of rows is right.
+    """
+    means, run_id = current_means(), self.request.id
+    report = start(means, run_id, job=job, accept_shrink=accept_shrink)
+    if report is not None:
+        return raise_or_return(report)
+    try:
+        _run_of(run_id, self).apply_async()
+    except Exception as error:
+        log.exception("the run's steps could not be sent")
+        framing.end_failed_run(means, run_id, f"entry-{run_id}")
+        raise BackupFailed(f"the run's steps could not be sent: {error}") from error
+    raise Ignore  # the result stays open until the run has really ended
+
+
+@shared_task(name="tasks.reconcile", bind=True)
+def reconcile(self: Task) -> list[str]:
+    """End what died, record what was missed, tell what was not told. Never touches the source without need."""
+    means = current_means()
+    done = reconcile_all(means, closer=self.request.id or f"reconcile-{uuid.uuid4()}")
+    _store_again(means)
+    return done
+
+
+def start(
+    means: Means, run_id: str, *, job: str | None = None, accept_shrink: str | None = None, here: bool = False
+) -> dict[str, Any] | None:
+    """Begin a run: None when its steps may follow, else the report of a run that ended here.
+
+    Raises Ignore for a message that was handled before.
+    """
+    with log_context(run_id):
+        reconcile_all(means, closer=f"entry-{run_id}")
+        try:
+            begun = beginning.begin(
+                run_id,
+                job_id=job or MANUAL,
+                options={"accept_shrink": accept_shrink, "here": here},
+                settings=means.settings,
+                journal=means.journal,
+                lease=means.lease,
+                now=framing.now(),
+            )
+        except BackupError as error:
+            begun = beginning.Begun(ending=Ending(outcome="failed", error=str(error)))
+        if begun is None:
+            raise Ignore
+        return None if begun.ending is None else _close(means, run_id, begun.ending)
+
+
+def run_here(means: Means, *, accept_shrink: str | None = None) -> dict[str, Any]:
+    """The same run in this process, without broker and worker; returns its report.
+
+    A run that cannot be ended now, because the target is out of reach, is ended by the next run or by reconcile.
+    """
+    run_id = str(uuid.uuid4())
+    report = start(means, run_id, accept_shrink=accept_shrink, here=True)
+    if report is not None:
+        return report
+    with using(means):
+        try:
+            for step in ORDER:
+                step(run_id)
+        except (BackupFailed, Ignore):
+            _end_here(means, run_id)
+    record = means.journal.run(run_id)
+    if record is None or record.report is None:
+        raise BackupError(
+            f"run {run_id} cannot be ended now: the backup database is out of reach; the next run ends it"
+        )
+    return dict(record.report)
+
+
+def _end_here(means: Means, run_id: str) -> None:
+    """The rollback, tried for a while: nobody else may be there to try it later."""
+    give_up = time.monotonic() + _PATIENCE_S
+    while framing.end_failed_run(means, run_id, f"here-{run_id}").startswith(framing.WAITS):
+        if time.monotonic() > give_up:
+            return
+        time.sleep(_PAUSE_S)
+
+
+def reconcile_all(means: Means, *, closer: str) -> list[str]:
+    """What reconcile found and did, for people."""
+    done = [
+        f"run {record.run_id}: {framing.end_failed_run(means, record.run_id, closer, silent_since=framing.now())}"
+        for record in means.journal.open_runs()
+        if record.alive_until < framing.now()
+    ]
+    for run_id in beginning.record_missed(means.settings, means.journal, framing.now()):
+        record = means.journal.run(run_id)
+        if record is not None:
+            _close(means, run_id, beginning.missed_ending(record))
+            done.append(f"run {run_id}: missed")
+    tell_again(settings=means.settings, journal=means.journal, lease=means.lease, tell=means.tell)
+    return done
+
+
+def _store_again(means: Means) -> None:
+    """A step's late progress, or Celery's own word, may stand in the place of a report: the report goes there again."""
+    for record in means.journal.runs(limit=_LOOK_BACK):
+        if record.state == "ended" and not record.options.get("here") and not is_stored(record.run_id):
+            means.tell(record.report or {})
+
+
+def _close(means: Means, run_id: str, ending: Ending) -> dict[str, Any] | None:
+    return close_run(run_id, ending, settings=means.settings, journal=means.journal, lease=means.lease, tell=means.tell)
+
+
+def _run_of(run_id: str, entry: Task) -> Signature:
+    """The chain of this run, pinned to the worker that has its files, with the rollback as its errback.
+
+    Callbacks that the caller linked to the entry task go to the last step and to the failing one.
+    """
+    queue = f"{entry.request.hostname}.dq2"
+    steps = [step.si(run_id).set(queue=queue) for step in ORDER]
+    for callback in entry.request.callbacks or ():
+        steps[-1].link(callback)
+    run = chain(*steps).on_error(rollback.si(run_id).set(queue=queue))
+    for errback in entry.request.errbacks or ():
+        run = run.on_error(errback)
+    return run

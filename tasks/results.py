@@ -1,0 +1,69 @@
+"""A run's result, under its own id: progress while it works, the report once, when it has really ended.
+
+Celery would mark the whole chain failed before the rollback has run; so the entry task leaves its result open
+(`Ignore`), and only the end of the run, whoever brings it about, fills it.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from celery import current_app, states
+from kombu.exceptions import OperationalError
+
+from tasks.engine.errors import BackupError
+from tasks.failures import BackupFailed
+
+PROGRESS = "PROGRESS"
+_GOOD = {"succeeded", "skipped", "missed"}
+_BACKEND_ERRORS = (OperationalError, OSError, ConnectionError)
+
+
+class BackendUnavailable(BackupError):
+    """The result backend does not take the report now; it is stored later."""
+
+
+def raise_or_return(report: Mapping[str, Any]) -> dict[str, Any]:
+    """The report of a run that a caller may be content with; BackupFailed for the others."""
+    if report["outcome"] in _GOOD:
+        return dict(report)
+    raise BackupFailed(report["error"], dict(report))
+
+
+def store_report(report: Mapping[str, Any]) -> None:
+    """Fill the result of run_id, and tell Flower."""
+    run_id, good = report["run_id"], report["outcome"] in _GOOD
+    result = dict(report) if good else BackupFailed(report["error"], dict(report))
+    state = states.SUCCESS if good else states.FAILURE
+    with _explained():
+        current_app.backend.store_result(run_id, result, state)
+        if report["outcome"] not in {"skipped", "missed"}:  # those end inside the entry task, which Celery tells of
+            _send_event(report, good=good)
+
+
+def is_stored(run_id: str) -> bool:
+    """Does the backend hold a final result for this run?"""
+    with _explained():
+        return bool(current_app.backend.get_state(run_id) in states.READY_STATES)
+
+
+def store_progress(run_id: str, meta: Mapping[str, Any]) -> None:
+    """Show how far the run is to whoever asks for its result. Never worth a failure."""
+    with suppress(*_BACKEND_ERRORS):
+        current_app.backend.store_result(run_id, dict(meta), PROGRESS)
+
+
+def _send_event(report: Mapping[str, Any], *, good: bool) -> None:
+    with suppress(*_BACKEND_ERRORS), current_app.events.default_dispatcher() as dispatcher:
+        fields = {"result": report["outcome"], "runtime": report["duration_seconds"]}
+        failure = {"exception": report["error"], "traceback": ""}
+        kind = "task-succeeded" if good else "task-failed"
+        dispatcher.send(kind, uuid=report["run_id"], **(fields if good else failure))
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except _BACKEND_ERRORS as error:
+        raise BackendUnavailable(f"the result backend cannot be used now ({type(error).__name__})") from error

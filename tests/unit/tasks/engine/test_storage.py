@@ -100,9 +100,7 @@ def test_a_closed_directory_of_another_user_in_which_we_may_write_is_taken_as_it
     assert mode_of(folder) == 0o755
 
 
-def test_a_directory_in_which_we_may_not_write_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_directory_in_which_we_may_not_write_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "access", lambda *_: False)
     with pytest.raises(SettingsError, match="cannot be written"):
         storage.ensure_private_dir(tmp_path / "x")
@@ -152,9 +150,7 @@ def test_a_full_disk_is_told_with_file_disk_and_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     monkeypatch.setattr(os, "fsync", fail_with(number))
-    with pytest.raises(
-        StorageFull, match=rf"no room to write a\.json: the disk of {tmp_path} has \d+\.\d\d MB"
-    ):
+    with pytest.raises(StorageFull, match=rf"no room to write a\.json: the disk of {tmp_path} has \d+\.\d\d MB"):
         storage.atomic_write(tmp_path / "a.json", b"new")
     assert names_in(tmp_path) == []
 
@@ -218,9 +214,7 @@ def test_a_part_that_is_a_symlink_is_not_published(tmp_path: Path) -> None:
     assert not (tmp_path / "d.sql").exists()
 
 
-def test_a_file_system_without_hard_links_publishes_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_system_without_hard_links_publishes_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "link", fail_with(errno.EPERM))
     (tmp_path / "d.sql.part").write_bytes(b"dump")
     storage.publish_part(tmp_path / "d.sql.part", tmp_path / "d.sql")
@@ -239,9 +233,7 @@ def test_a_publishing_that_died_in_the_middle_is_finished_by_the_next(tmp_path: 
 
 
 def test_a_stamp_is_the_second_in_utc(tmp_path: Path) -> None:
-    stamp, instant = storage.reserve_stamp(
-        tmp_path, NOON.astimezone(timezone(timedelta(hours=5, minutes=30)))
-    )
+    stamp, instant = storage.reserve_stamp(tmp_path, NOON.astimezone(timezone(timedelta(hours=5, minutes=30))))
     assert stamp == "20261102_120000"
     assert instant == NOON.replace(microsecond=0)
     assert instant.tzinfo is UTC
@@ -322,9 +314,7 @@ def test_a_file_behind_a_linked_folder_is_not_removed(tmp_path: Path) -> None:
 
 
 @given(
-    st.integers(-30_000_000_000, 253_402_300_799).map(
-        lambda s: datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=s)
-    )
+    st.integers(-30_000_000_000, 253_402_300_799).map(lambda s: datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=s))
 )
 def test_names_and_instants_are_read_back_as_they_were_made(instant: datetime) -> None:
     stamp = storage.stamp_of(instant)

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 from datetime import UTC, datetime
 from typing import Any
 
@@ -214,7 +215,8 @@ def _every(seconds: float, action: Callable[[], None], name: str) -> Iterator[No
             except Exception:
                 log.exception("the %s of this step failed once", name)
 
-    thread = threading.Thread(target=loop, name=name, daemon=True)
+    # With this thread's context, so that its log lines carry the run's id.
+    thread = threading.Thread(target=copy_context().run, args=(loop,), name=name, daemon=True)
     thread.start()
     try:
         yield

@@ -47,18 +47,22 @@ def is_stored(run_id: str) -> bool:
         return bool(current_app.backend.get_state(run_id) in states.READY_STATES)
 
 
-def store_progress(run_id: str, meta: Mapping[str, Any]) -> None:
-    """Show how far the run is to whoever asks for its result. Never worth a failure."""
+def show_progress(task_id: str, name: str, meta: Mapping[str, Any]) -> None:
+    """Show how far a task is to whoever asks for its result, and in Flower. Never worth a failure."""
     with suppress(*_BACKEND_ERRORS):
-        current_app.backend.store_result(run_id, dict(meta), PROGRESS)
+        current_app.backend.store_result(task_id, dict(meta), PROGRESS)
+        _send("task-progress", task_id, name=name, result=f"{meta['step']}: {meta['position']}")
 
 
 def _send_event(report: Mapping[str, Any], *, good: bool) -> None:
+    fields = {"result": report["outcome"], "runtime": report["duration_seconds"]}
+    failure = {"exception": report["error"], "traceback": ""}
+    _send("task-succeeded" if good else "task-failed", report["run_id"], **(fields if good else failure))
+
+
+def _send(kind: str, task_id: str, **fields: Any) -> None:
     with suppress(*_BACKEND_ERRORS), current_app.events.default_dispatcher() as dispatcher:
-        fields = {"result": report["outcome"], "runtime": report["duration_seconds"]}
-        failure = {"exception": report["error"], "traceback": ""}
-        kind = "task-succeeded" if good else "task-failed"
-        dispatcher.send(kind, uuid=report["run_id"], **(fields if good else failure))
+        dispatcher.send(kind, uuid=task_id, **fields)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from tasks.engine.recovery import Ending
 from tasks.engine.run import Run
 from tasks.failures import BackupFailed
 from tasks.means import Means, current_means
-from tasks.results import PROGRESS, store_progress
+from tasks.results import show_progress
 
 OPTIONS: dict[str, Any] = {"bind": True, "throws": (BackupFailed,)}  # expected: told in a sentence, no traceback
 
@@ -96,12 +96,13 @@ def _show_in(task: Task) -> framing.Show | None:
     if task.request.called_directly:
         return None
 
-    def show(run: Run, name: str, position: Position) -> None:
-        meta = {"step": name, "position": str(position)}
-        task.update_state(state=PROGRESS, meta=meta)
-        task.send_event("task-progress", result=str(position), retry=False)
+    task_id, name = task.request.id, task.name  # known to this thread only, and the showing is another's
+
+    def show(run: Run, step: str, position: Position) -> None:
+        meta = {"step": step, "position": str(position)}
+        show_progress(task_id, name, meta)
         record = run.journal.run(run.id)
         if record is not None and record.state == "open":
-            store_progress(run.id, meta)
+            show_progress(run.id, "tasks.run_backup", meta)
 
     return show

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from config.logs import log_context
 from config.settings import Settings
 from tasks.engine.errors import BackupError
 from tasks.engine.faultpoints import fault_point
@@ -44,9 +45,10 @@ def close_run(
     )
     if not journal.end_run(run_id, outcome=ending.outcome, error=ending.error, report=report, closer=closer):
         return None
-    fault_point("closed")
-    _log_outcome(report)
-    tell_outcome(report, settings=settings, journal=journal, lease=lease, tell=tell)
+    with log_context(run_id):
+        fault_point("closed")
+        _log_outcome(report)
+        tell_outcome(report, settings=settings, journal=journal, lease=lease, tell=tell)
     return report
 
 

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
@@ -90,9 +91,7 @@ def _dump_and_read(
 ) -> Content:
     """pg_dump in this thread, the content in another, both under the one snapshot."""
     with ThreadPoolExecutor(1, thread_name_prefix="content") as pool:
-        reading = pool.submit(
-            read_content, snapshot.connection, progress=run.progress.tables_done, privileges=privileges
-        )
+        reading = pool.submit(copy_context().run, _read, run, server, snapshot, privileges)
         try:
             _run_pg_dump(run, server, command, part)
         except BackupError as error:
@@ -101,8 +100,13 @@ def _dump_and_read(
         return reading.result()
 
 
+def _read(run: Run, server: Server, snapshot: Snapshot, privileges: bool) -> Content:
+    with server.translated():
+        return read_content(snapshot.connection, progress=run.progress.tables_done, privileges=privileges)
+
+
 def _first_cause(reading: "Future[Content]", error: BackupError) -> BackupError:
-    """When both failed, the reading's own error says which table; pg_dump only stopped with it."""
+    """When the reading failed first, the snapshot went with it: its error is the one to tell, not pg_dump's."""
     cause = reading.exception() if reading.done() else None
     return cause if isinstance(cause, BackupError) else error
 

@@ -46,6 +46,8 @@ def read_url(text: str) -> tuple[dict[str, str], tuple[str, ...], tuple[str, ...
     host, port and dbname are always among the parameters. Raises UrlFault.
     """
     notes: list[str] = []
+    if "\0" in text:
+        raise UrlFault("cannot be read: it holds a null character")  # libpq would stop reading there
     text, as_written = _unquoted(text.strip(), notes), ""
     if scheme := _SCHEME.match(text):
         body = text[scheme.end() :]

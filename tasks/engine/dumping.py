@@ -75,14 +75,14 @@ def _dump(run: Run, server: Server, *, kind: Literal["source", "safety"], keep_o
         )
         run.progress.begin("reading and dumping", of_bytes=_size(snapshot.connection))
         described = _describe(snapshot, kind)  # before the reading begins: the session serves one thread at a time
-        content = _dump_and_read(run, server, command, part, snapshot, privileges=kind == "safety")
+        content = _dump_and_read(run, server, command, part, snapshot, privileges=keep_owners)
     return _finish(
         run,
         kind=kind,
         part=part,
         final=final,
         content=content,
-        described={**described, "client_version": client.version},
+        described={**described, "client_version": client.version, "privileges": keep_owners},
     )
 
 

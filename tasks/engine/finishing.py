@@ -10,7 +10,7 @@ from config.settings import Settings
 from tasks.engine import retention
 from tasks.engine.errors import BackupError
 from tasks.engine.journal import Journal
-from tasks.engine.recovery import drop_own_databases
+from tasks.engine.replacing.swap import drop_own_databases
 from tasks.engine.run import Run
 from tasks.engine.storage import free_bytes, instant_of, manifest_path, parse_dump_name, remove_file, report_path
 

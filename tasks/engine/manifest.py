@@ -31,6 +31,7 @@ class Manifest:
     sha256: str
     content_digest: str
     content: Content
+    privileges: bool  # owners and grants are part of dump and content
     properties: Mapping[str, Any]  # encoding, locale, settings of the database
     grants: str | None  # of the target's objects, as grants.py writes them; null for the source
 

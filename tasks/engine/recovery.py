@@ -10,11 +10,12 @@ from tasks.engine.connections import end_sessions
 from tasks.engine.content import read_content
 from tasks.engine.errors import BackupError, FenceBroken, Held, NotEqual, ServerUnreachable
 from tasks.engine.faultpoints import fault_point
+from tasks.engine.finishing import finish
 from tasks.engine.manifest import Manifest, read_manifest
 from tasks.engine.mark import TargetState, read_state
 from tasks.engine.proof import demand_equal
 from tasks.engine.replacing import fence
-from tasks.engine.replacing.swap import drop_database, put_back
+from tasks.engine.replacing.swap import drop_own_databases, put_back
 from tasks.engine.restoring import put_safety_backup_back
 from tasks.engine.run import Run
 from tasks.engine.service_file import remove_service_files
@@ -47,7 +48,7 @@ def settle(run: Run, cause: str, *, held: bool = False) -> Ending:
     source = read_manifest(manifest_path(run.paths.source_dump))
     safety = read_manifest(manifest_path(run.paths.safety_dump))
     if record.verified_at is not None:  # the point of no return: whatever died after it, the copy stands
-        return Ending(outcome="succeeded", error=None)
+        return _finish_forward(run, cause)
     if state is not None and state.mark is not None and state.mark.run_id == run.id:
         return _end_published(run, state, source, safety, cause)
     if not held:
@@ -100,7 +101,12 @@ def _end_published(run: Run, state: TargetState, source: Manifest, safety: Manif
         return _undo(run, state, safety, Ending(outcome="held", error=str(error)))
     if not run.journal.mark_verified(run.id, closer=run.closer):
         raise FenceBroken("another process ended this run meanwhile")
-    log.info("the copy was published and is right; the run is finished forward after: %s", cause)
+    return _finish_forward(run, cause)
+
+
+def _finish_forward(run: Run, cause: str) -> Ending:
+    run.warn(f"the run was finished by another process after: {cause}")
+    finish(run)
     return Ending(outcome="succeeded", error=None)
 
 
@@ -132,7 +138,7 @@ def _demand_old_content(run: Run, safety: Manifest, ending: Ending) -> None:
     if ending.outcome == "held":
         return
     with run.target.open() as connection:
-        found = read_content(connection, privileges=True)
+        found = read_content(connection, privileges=safety.privileges)
         demand_equal(safety.content, found, connection, what="the backup database", unlogged=False)
 
 
@@ -160,13 +166,6 @@ def _end_unpublished(run: Run, state: TargetState | None, safety: Manifest, caus
         log.warning("the backup database was written to by somebody else meanwhile: %s", error)
     _say_preserved(ending)
     return ending
-
-
-def drop_own_databases(run: Run) -> None:
-    """The run's databases beside the target, whichever of them is there."""
-    if run.facts.get("method") == "swap":
-        drop_database(run, run.incoming_name)
-        drop_database(run, run.previous_name)
 
 
 def _say_preserved(ending: Ending) -> None:

@@ -54,7 +54,7 @@ def confirm(run: Run, source: Manifest, safety: Manifest, *, unlogged: bool) -> 
     with run.target.open() as connection:
         connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         _demand_our_mark(run, connection)
-        content = read_content(connection, progress=run.progress.tables_done)
+        content = read_content(connection, progress=run.progress.tables_done, privileges=source.privileges)
         verified = Verified(stats=statistics(content, run.settings.stats_tables))
         run.keep(backup_stats=verified.stats)
         demand_equal(source.content, content, connection, what="the backup database", unlogged=unlogged)

@@ -69,8 +69,9 @@ class InPlace:
         self.notes += fill(run, connection, self.what)
 
     def prove(self) -> Content:
-        found = read_content(self._connection, progress=self.run.progress.tables_done)
-        demand_equal(self.what.manifest.content, found, self._connection, what="the prepared copy")
+        manifest = self.what.manifest
+        found = read_content(self._connection, progress=self.run.progress.tables_done, privileges=manifest.privileges)
+        demand_equal(manifest.content, found, self._connection, what="the prepared copy")
         return found
 
     def publish(self) -> None:

@@ -66,8 +66,9 @@ class Swap:
     def prove(self) -> Content:
         with self.run.target.open(self.run.incoming_name) as connection:
             connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-            found = read_content(connection, progress=self.run.progress.tables_done)
-            demand_equal(self.what.manifest.content, found, connection, what="the prepared copy")
+            manifest = self.what.manifest
+            found = read_content(connection, progress=self.run.progress.tables_done, privileges=manifest.privileges)
+            demand_equal(manifest.content, found, connection, what="the prepared copy")
         return found
 
     def publish(self) -> None:
@@ -109,6 +110,13 @@ def drop_database(run: Run, name: str) -> None:
     with run.target.open(run.facts["maintenance"], autocommit=True) as connection:
         statement = f"DROP DATABASE IF EXISTS {identifier(name)} WITH (FORCE)"
         connection.exec_driver_sql(statement)
+
+
+def drop_own_databases(run: Run) -> None:
+    """The run's databases beside the target, whichever of them is there. Nothing with in_place, which makes none."""
+    if run.facts.get("method") == "swap":
+        drop_database(run, run.incoming_name)
+        drop_database(run, run.previous_name)
 
 
 def _rename(old: str, new: str) -> str:

@@ -40,7 +40,7 @@ class Batches:
         if self._in_transaction:
             before = f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}; " if self._open else f"SAVEPOINT {_SAVEPOINT}; "
             self._open = True
-        return run(self._connection, before + statement)
+        return list(run(self._connection, before + statement))
 
 
 def split(items: Iterable[Item], *, weight: Callable[[Item], float]) -> Iterator[list[Item]]:

@@ -104,7 +104,7 @@ def _demand_readable(connection: Connection, relations: Sequence[Relation]) -> N
     hidden = [relation for relation in relations if relation.rows_hidden]
     if not closed and not hidden:
         return
-    [(role,)] = run(connection, "SELECT quote_ident(current_user)")
+    role = run(connection, "SELECT quote_ident(current_user)").scalar_one()
     if closed:
         raise BackupError(
             f"the role {role} may not read {_listed(closed)}; as their owner: {_grants(closed[0], role)} "

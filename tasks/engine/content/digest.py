@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 
-from tasks.engine.content.values import Content
+from tasks.engine.content.values import PRIVILEGE_KINDS, Content
 
 
 def content_digest(content: Content) -> str:
@@ -20,7 +20,7 @@ def content_digest(content: Content) -> str:
 
 def _lines(content: Content) -> Iterator[str]:
     for entry in content.objects:
-        if entry.kind not in ("owner", "privileges"):
+        if entry.kind not in PRIVILEGE_KINDS:
             yield json.dumps(["object", entry.kind, entry.identity, entry.definition if entry.canonical else None])
     for table in content.tables:
         yield json.dumps(

@@ -28,7 +28,7 @@ def read_tables(
     connection: Connection, tables: Sequence[Relation], *, progress: Callable[[int, int], None]
 ) -> tuple[TableContent, ...]:
     """Count and fingerprint of each table, in the given order; progress(tables done, tables in all)."""
-    [(encoding,)] = run(connection, "SELECT current_setting('server_encoding')")
+    encoding = run(connection, "SELECT current_setting('server_encoding')").scalar_one()
     found: list[TableContent] = []
     with Batches(connection) as batches:
         for group in split(tables, weight=_share):

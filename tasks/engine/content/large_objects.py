@@ -34,7 +34,7 @@ _BATCH = """
 
 def read_large_objects(connection: Connection) -> LargeObjects:
     """All of them; BackupError naming the one that the role may not read."""
-    [(count, size_bytes)] = run(connection, _SIZE)
+    count, size_bytes = run(connection, _SIZE).one().tuple()
     if not count:
         return LargeObjects()
     objects = max(1, min(_BATCH_OBJECTS, _BATCH_BYTES * count // max(size_bytes, 1)))

@@ -40,7 +40,7 @@ def read_content(
     from tasks.engine.content.inventory import read_inventory  # noqa: PLC0415
 
     pin_session(connection)
-    [(version, notes)] = run(connection, _NOTES)
+    version, notes = run(connection, _NOTES).one().tuple()
     relations = read_relations(connection)
     tables = [relation for relation in relations if relation.kind == "r"]
     partitioned = [relation for relation in relations if relation.kind == "p"]

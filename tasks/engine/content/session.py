@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, CursorResult
 
 from tasks.engine.connections import raw_connection
 from tasks.engine.mark import literal
@@ -51,7 +51,6 @@ def in_autocommit(connection: Connection) -> bool:
     return bool(raw_connection(connection).autocommit)
 
 
-def run(connection: Connection, statement: str) -> list[Any]:
-    """All rows, in one round trip: of the last statement, where there are several. A percent sign is just that."""
-    answer = connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
-    return list(answer) if answer.returns_rows else []
+def run(connection: Connection, statement: str) -> CursorResult[Any]:
+    """One round trip; the answer is the last statement's. A percent sign is just that."""
+    return connection.exec_driver_sql(statement, execution_options={"no_parameters": True})

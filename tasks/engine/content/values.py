@@ -7,8 +7,8 @@ from typing import Any
 
 TableName = tuple[str, str]  # (schema, name), unquoted
 
-# What a database from template0 holds, by kind.
-_FRESH: Mapping[str, Sequence[str]] = {"schema": ("public",), "extension": ("plpgsql",)}
+PRIVILEGE_KINDS = ("owner", "privileges")  # who may do what: read for the safety manifest only
+_FRESH = (("schema", "public"), ("comment", "on schema public"))  # in every database from template0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,11 +156,18 @@ def _family(table: TableName, children: Mapping[TableName, Sequence[TableName]])
 
 
 def is_empty(content: Content) -> bool:
-    """True where nothing is that a user made: as a database fresh from template0, or a provider's new one."""
-    if content.tables or content.partitioned or content.sequences or content.large_objects.count:
-        return False
-    return all(_comes_with_a_database(entry) for entry in content.objects)
+    """True where nothing is that a user made: as a database fresh from template0, or a provider's new one.
+
+    Extensions alone are not content (Railway's images create pgvector in the database that they make), nor are
+    owners and privileges.
+    """
+    rows = sum(table.rows for table in content.tables)
+    return rows == content.large_objects.count == 0 and all(_not_made_by_a_user(entry) for entry in content.objects)
 
 
-def _comes_with_a_database(entry: SchemaObject) -> bool:
-    return entry.identity in _FRESH.get(entry.kind, ())
+def _not_made_by_a_user(entry: SchemaObject) -> bool:
+    return (
+        entry.kind in (*PRIVILEGE_KINDS, "extension")
+        or (entry.kind, entry.identity) in _FRESH
+        or (entry.kind == "comment" and entry.identity.startswith("on extension "))
+    )

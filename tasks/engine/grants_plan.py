@@ -119,8 +119,8 @@ def plan_grants(grants: Grants, found: Iterable[Found], roles: AbstractSet[str])
     An object that is new gets what the default privileges give. What an object or a role lost by being gone is told.
     """
     present = {each.grants.identity: each for each in found}
-    revokes: list[Statement] = []
-    additions: list[Statement] = []
+    # An owner may have revoked its own USAGE on a schema: that ends what can be said about the objects in it.
+    first, revokes, additions, last = (list[Statement]() for _ in range(4))
     notes: list[str] = []
     gone: Counter[str] = Counter()
     inherited: Counter[tuple[str, str]] = Counter()
@@ -134,8 +134,9 @@ def plan_grants(grants: Grants, found: Iterable[Found], roles: AbstractSet[str])
         kept = _fitted(wish, place, roles)
         if wish.owner in roles and wish.owner != place.owner:
             inherited[str(wish.owner), place.owner] += 1
-        revokes += _revokes(kept, place)
-        additions += _additions(kept, place)
+        schema = wish.kind == "schema"
+        (last if schema else revokes).extend(_revokes(kept, place))
+        (first if schema else additions).extend(_additions(kept, place))
     notes += [
         f"the role {quoted(role)} does not exist any more: its grants on {_objects(count)} are left out"
         for role, count in sorted(gone.items())
@@ -145,7 +146,7 @@ def plan_grants(grants: Grants, found: Iterable[Found], roles: AbstractSet[str])
         " not the ownership"
         for (old, new), count in sorted(inherited.items())
     ]
-    return Plan(statements=(*revokes, *additions), notes=tuple(notes))
+    return Plan(statements=(*first, *revokes, *additions, *last), notes=tuple(notes))
 
 
 def _gone(wish: ObjectGrants) -> str:

@@ -175,6 +175,8 @@ def test_whatever_was_granted_or_revoked_is_there_again_on_the_new_objects(
 ) -> None:
     """`before` runs ahead of the objects, so that they are made under default privileges."""
     defaults = [each for each in before if each.startswith("ALTER") and "SCHEMA s" not in each]
+    # Without USAGE on a schema even its owner can say no more about what is in it.
+    statements = sorted(statements, key=lambda each: each.startswith("REVOKE") and " ON SCHEMA " in each)
     with session(server, database, user) as connection:
         run(connection, ";".join([*defaults, OBJECTS, *statements]))
         wanted, grants = rights_in(connection), read_grants(connection)

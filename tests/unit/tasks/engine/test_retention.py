@@ -113,7 +113,9 @@ def test_dumps_stamped_in_the_future_stay_and_push_no_other_out() -> None:
 
 def test_a_clock_set_back_before_everything_keeps_everything() -> None:
     dumps = [dump(days, state) for days in (1, 20, 300) for state in get_args(RunState)]
-    assert all(kept(dumps, now=NOW - timedelta(days=1000)))
+    verdicts = judge(dumps, now=NOW - timedelta(days=1000))
+    assert all(verdict.keep for verdict in verdicts)
+    assert {verdict.reason.split(":")[0] for verdict in verdicts} == {"stamped in the future", "its run is still going"}
 
 
 def test_a_reason_is_given_for_each_kind_of_file() -> None:

@@ -25,6 +25,7 @@ def faults(**texts: str) -> tuple[str, ...]:
         loaded(**texts)
     assert "geheim" not in f"{caught.value} {caught.value!r} {caught.value.faults}"
     assert caught.value.__suppress_context__
+    assert caught.value.__cause__ is None
     return caught.value.faults
 
 
@@ -276,6 +277,13 @@ def test_settings_made_by_hand_look_at_no_environment(monkeypatch: pytest.Monkey
     monkeypatch.setenv("RETENTION_DAYS", "99")
     settings = Settings(database_url=SOURCE, railway_backup_db_url=TARGET, dump_timeout_s=5)
     assert (settings.retention_days, settings.dump_timeout_s) == (7, 5)
+
+
+def test_settings_made_by_hand_refuse_an_unknown_name_and_repeat_no_value() -> None:
+    with pytest.raises(ValidationError) as caught:
+        Settings(database_url=SOURCE, railway_backup_db_url="geheim", retention_day="geheim")
+    assert {error["loc"][0] for error in caught.value.errors()} == {"railway_backup_db_url", "retention_day"}
+    assert "geheim" not in f"{caught.value} {caught.value!r}"
 
 
 def test_an_oddity_of_an_address_is_a_warning() -> None:

@@ -43,10 +43,11 @@ def test_an_empty_text_in_the_environment_counts_as_not_set(env_file: Callable[[
 
 
 def test_the_file_may_be_written_as_shells_and_windows_write_it(env_file: Callable[[str], Path]) -> None:
-    text = "\ufeff# ours\r\nexport DATABASE_URL='postgresql://u:a$b#c@h/db' # the source\r\n\r\nRETENTION_DAYS = 9\r\n"
+    text = "\ufeffRETENTION_KEEP_LAST=4\r\n# ours\r\n"
+    text += "export DATABASE_URL='postgresql://u:a$b#c@h/db' # the source\r\n\r\nRETENTION_DAYS = 9\r\n"
     settings = load_settings({**REQUIRED, "DATABASE_URL": ""}, env_file(text))
     assert settings.database_url.params["password"] == "a$b#c"
-    assert settings.retention_days == 9
+    assert (settings.retention_keep_last, settings.retention_days) == (4, 9)
 
 
 def test_a_dollar_sign_in_a_password_stands_for_itself(env_file: Callable[[str], Path]) -> None:

@@ -39,6 +39,8 @@ def run_tool(
     """
     tool = Path(command[0]).name
     lines: deque[str] = deque(maxlen=_STDERR_LINES)
+    if shutil.which(command[0]) is None:  # setpriv would say so in its own words
+        raise ToolFailed(f"{tool} could not be started: {command[0]} is no program", tool=tool)
     try:
         process = subprocess.Popen(  # noqa: S603 - an argument list of ours, never a shell
             [*_die_with_parent(), *command],

@@ -1,0 +1,44 @@
+"""The pg_dump that fits a server."""
+
+from pathlib import Path
+
+import pytest
+
+from tasks.engine.clients import choose_client, find_clients
+from tasks.engine.errors import NoClient
+
+
+def install(folder: Path, version: str) -> Path:
+    """A pg_dump that only knows its version."""
+    folder.mkdir(parents=True)
+    program = folder / "pg_dump"
+    program.write_text(f"#!/bin/sh\necho 'pg_dump (PostgreSQL) {version}'\n")
+    program.chmod(0o755)
+    return folder
+
+
+def test_a_client_older_than_the_server_is_refused_with_what_to_install(tmp_path: Path) -> None:
+    bin_dir = install(tmp_path / "bin", "15.18 (Debian 15.18-0+deb12u1)")
+    with pytest.raises(NoClient, match=r"PostgreSQL 17.*found: 15\.18.*postgresql-client-17"):
+        choose_client(17, bin_dir=bin_dir, what="source")
+
+
+@pytest.mark.parametrize("server", [14, 15])
+def test_a_client_as_new_or_newer_is_taken(tmp_path: Path, server: int) -> None:
+    bin_dir = install(tmp_path / "bin", "15.18")
+    assert choose_client(server, bin_dir=bin_dir, what="source").major == 15
+
+
+def test_the_folder_that_the_operator_names_is_the_only_one(tmp_path: Path) -> None:
+    bin_dir = install(tmp_path / "bin", "18.1")
+    assert [client.path.parent for client in find_clients(bin_dir)] == [bin_dir]
+
+
+def test_an_empty_folder_is_told(tmp_path: Path) -> None:
+    with pytest.raises(NoClient, match=r"PG_BIN_DIR .*found: none"):
+        choose_client(15, bin_dir=tmp_path, what="target")
+
+
+def test_a_program_that_does_not_start_is_no_client(tmp_path: Path) -> None:
+    (tmp_path / "pg_dump").write_text("not a program")
+    assert find_clients(tmp_path) == []

@@ -1,0 +1,162 @@
+"""The journal: what must not happen twice, does not."""
+
+import stat
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tasks.engine.journal import Journal, JournalUnavailable
+
+NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+SLOT = datetime(2026, 11, 22, 6, 0, tzinfo=UTC)
+
+
+def open_journal(folder: Path, pair: str = "0123abcd") -> Journal:
+    return Journal(f"sqlite:///{folder / 'journal.sqlite3'}", pair=pair)
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    return open_journal(tmp_path)
+
+
+def begin(journal: Journal, run_id: str, *, slot: datetime | None = None, stamp: str = "20261122_120000") -> bool:
+    return journal.begin_run(
+        run_id,
+        job_id="manual" if slot is None else "unified_db_railway_backup_morning",
+        slot=slot,
+        stamp=stamp,
+        started_at=NOON,
+        host="here",
+        allowance_s=30,
+        options={},
+    )
+
+
+def test_a_run_begins_once(journal: Journal) -> None:
+    assert begin(journal, "a")
+    assert not begin(journal, "a")
+
+
+def test_a_slot_is_taken_once_and_runs_by_hand_have_none(journal: Journal) -> None:
+    assert begin(journal, "a", slot=SLOT)
+    assert not begin(journal, "b", slot=SLOT)
+    assert begin(journal, "c")
+    assert begin(journal, "d")
+
+
+def test_a_step_is_claimed_once(journal: Journal) -> None:
+    begin(journal, "a")
+    assert journal.claim_step("a", "dump_source", alive_s=30)
+    assert not journal.claim_step("a", "dump_source", alive_s=30)
+
+
+def test_of_many_who_claim_a_step_at_once_one_gets_it(tmp_path: Path) -> None:
+    begin(open_journal(tmp_path), "a")
+    won: list[bool] = []
+
+    def claim() -> None:
+        won.append(open_journal(tmp_path).claim_step("a", "dump_source", alive_s=30))
+
+    threads = [threading.Thread(target=claim) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(won) == [False] * 7 + [True]
+
+
+def test_no_step_of_a_run_that_somebody_is_ending_can_be_claimed(journal: Journal) -> None:
+    begin(journal, "a")
+    assert journal.claim_closing("a", "rollback", alive_s=30)
+    assert not journal.claim_step("a", "restore_target", alive_s=30)
+    assert not journal.begin_restore("a")
+
+
+def test_of_two_who_would_end_a_run_one_does(journal: Journal) -> None:
+    begin(journal, "a")
+    assert journal.claim_closing("a", "first", alive_s=30)
+    assert not journal.claim_closing("a", "second", alive_s=30)
+    assert not journal.end_run("a", outcome="failed", error="", report={}, closer="second")
+    assert journal.end_run("a", outcome="rolled_back", error="", report={}, closer="first")
+    assert not journal.end_run("a", outcome="failed", error="", report={}, closer="first")
+    record = journal.run("a")
+    assert record is not None
+    assert record.outcome == "rolled_back"
+
+
+def test_a_closer_that_fell_silent_is_succeeded(journal: Journal) -> None:
+    begin(journal, "a")
+    assert journal.claim_closing("a", "dead", alive_s=-1)
+    assert journal.claim_silent("a", "reconcile", now=datetime.now(UTC), alive_s=30)
+    assert not journal.beat("a", state="closing", closer="dead", alive_s=30)
+    assert journal.beat("a", state="closing", closer="reconcile", alive_s=30)
+
+
+def test_a_run_that_lives_is_not_taken_as_silent(journal: Journal) -> None:
+    begin(journal, "a")
+    assert not journal.claim_silent("a", "reconcile", now=datetime.now(UTC), alive_s=30)
+    assert journal.claim_silent("a", "reconcile", now=datetime.now(UTC) + timedelta(minutes=5), alive_s=30)
+
+
+def test_a_worker_whose_run_was_taken_learns_it_at_its_next_heartbeat(journal: Journal) -> None:
+    begin(journal, "a")
+    assert journal.beat("a", state="open", closer=None, alive_s=30)
+    journal.claim_closing("a", "reconcile", alive_s=30)
+    assert not journal.beat("a", state="open", closer=None, alive_s=30)
+
+
+def test_a_run_that_was_taken_cannot_pass_the_point_of_no_return(journal: Journal) -> None:
+    begin(journal, "a")
+    journal.claim_closing("a", "reconcile", alive_s=30)
+    assert not journal.mark_verified("a")
+    assert journal.mark_verified("a", closer="reconcile")
+
+
+def test_facts_add_up(journal: Journal) -> None:
+    begin(journal, "a")
+    journal.keep("a", method="swap")
+    journal.keep("a", source_stats={"users": 57})
+    record = journal.run("a")
+    assert record is not None
+    assert record.facts == {"method": "swap", "source_stats": {"users": 57}}
+
+
+def test_pairs_of_databases_do_not_see_each_other(tmp_path: Path) -> None:
+    begin(open_journal(tmp_path, "aaaaaaaa"), "a", slot=SLOT)
+    other = open_journal(tmp_path, "bbbbbbbb")
+    assert other.open_runs() == []
+    assert begin(other, "b", slot=SLOT)
+
+
+def test_only_ended_runs_are_forgotten(journal: Journal) -> None:
+    begin(journal, "open")
+    begin(journal, "ended")
+    journal.end_run("ended", outcome="failed", error="", report={})
+    assert journal.forget_before(NOON + timedelta(days=1)) == 1
+    assert [record.run_id for record in journal.runs()] == ["open"]
+
+
+def test_a_second_process_finds_the_same_identity(tmp_path: Path) -> None:
+    first, second = open_journal(tmp_path), open_journal(tmp_path)
+    assert first.id == second.id
+    assert first.created_at == second.created_at
+
+
+def test_a_journal_that_cannot_be_written_is_told_in_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(JournalUnavailable, match="BACKUP_DIR"):
+        open_journal(tmp_path / "nowhere")
+
+
+def test_a_journal_of_another_schema_version_is_refused(journal: Journal, tmp_path: Path) -> None:
+    journal.remember("schema_version", "99")
+    with pytest.raises(JournalUnavailable, match="99"):
+        open_journal(tmp_path)
+
+
+def test_nothing_lies_beside_the_journal_between_calls(journal: Journal, tmp_path: Path) -> None:
+    begin(journal, "a")
+    assert [path.name for path in tmp_path.iterdir()] == ["journal.sqlite3"]
+    assert stat.S_ISREG((tmp_path / "journal.sqlite3").stat().st_mode)

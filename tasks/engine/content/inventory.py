@@ -1,18 +1,15 @@
 """The inventory: every object that pg_dump carries, by kind and name, with what makes it so."""
 
 import re
-from functools import cache
-from pathlib import Path
 
 from sqlalchemy.engine import Connection
 
+from tasks.engine.connections import raw_connection
+from tasks.engine.content.inventory_sql import inventory_query
+from tasks.engine.content.session import run
 from tasks.engine.content.values import SchemaObject
 
-_FOLDER = Path(__file__).parent
-_FILES = ("inventory_relations.sql",)
-# Quoted by our own rule: quote_ident's depends on the server's list of keywords.
-_IDENT = r"""CASE WHEN \1 ~ '^[a-z_][a-z0-9_$]*$' THEN \1 ELSE '"' || replace(\1, '"', '""') || '"' END"""
-_QUOTED = r"""('"' || replace(\1, '"', '""') || '"')"""
+_TOKEN = re.compile(r""""(?:[^"]|"")*"|'(?:[^']|'')*'|[()]|\bWHEN\b|[^"'()\w]+|\w+""")
 
 
 def read_inventory(connection: Connection, *, privileges: bool = False) -> tuple[SchemaObject, ...]:
@@ -20,21 +17,27 @@ def read_inventory(connection: Connection, *, privileges: bool = False) -> tuple
 
     Needs the session settings of PINNED_SESSION. privileges: owners and access rights too.
     """
-    version = int(connection.exec_driver_sql("SELECT current_setting('server_version_num')").scalar_one())
-    found = connection.execution_options(no_parameters=True).exec_driver_sql(
-        _query(version // 10000, privileges=privileges)
-    )
-    objects = (
-        SchemaObject(kind=kind, identity=identity, definition=text, canonical=recreate is None, recreate=recreate)
-        for kind, identity, text, recreate in found
-    )
+    major = raw_connection(connection).server_version // 10000
+    rows = run(connection, inventory_query(major, privileges=privileges))
+    objects = (_object(*row) for row in rows if row[1] is not None)
     return tuple(sorted(objects, key=lambda each: (each.kind, each.identity)))
 
 
-@cache
-def _query(major: int, *, privileges: bool) -> str:
-    del major, privileges
-    kinds = "\nUNION ALL\n".join((_FOLDER / name).read_text(encoding="utf-8") for name in _FILES)
-    text = (_FOLDER / "inventory_names.sql").read_text(encoding="utf-8") + kinds
-    text = re.sub(r"\bident\(([^()]+)\)", f"({_IDENT})", text)
-    return re.sub(r"\bquoted\(([^()]+)\)", _QUOTED, text)
+def _object(kind: str, identity: str, definition: str | None, recreate: str | None) -> SchemaObject:
+    if kind == "trigger condition":
+        definition = trigger_condition(definition or "")
+    return SchemaObject(
+        kind=kind, identity=identity, definition=definition or "", canonical=recreate is None, recreate=recreate
+    )
+
+
+def trigger_condition(statement: str) -> str:
+    """What stands between the parentheses of WHEN in a CREATE TRIGGER; the server has no function that tells it."""
+    depth, begin = 0, -1
+    for token in _TOKEN.finditer(statement):
+        if depth == 0 and begin < 0 and token[0] == "WHEN":
+            begin = token.end()
+        depth += {"(": 1, ")": -1}.get(token[0], 0)
+        if begin >= 0 and token[0] == ")" and depth == 0:
+            return statement[begin : token.end()].strip()
+    return statement

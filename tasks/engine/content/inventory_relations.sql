@@ -1,77 +1,66 @@
-SELECT 'schema', name, '', NULL::text FROM schemas
+-- Schemas, extensions, tables and views; columns, a set; sequences. Only what is not the default stands in a definition,
+-- so that what one server's version does not know does not differ.
+SELECT kind, identity, NULL::text AS definition, NULL::text AS recreate FROM named WHERE class = 'pg_namespace'::regclass
 UNION ALL
-SELECT 'extension', ident(extname), 'in schema ' || ident(nspname), NULL
-FROM pg_extension e JOIN pg_namespace n ON n.oid = extnamespace
+SELECT kind, identity, 'in schema ' || ident(nspname), NULL
+FROM named JOIN pg_extension e ON class = 'pg_extension'::regclass AND id = e.oid
+JOIN pg_namespace n ON n.oid = extnamespace
 UNION ALL
-SELECT CASE relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'f' THEN 'foreign table' ELSE 'table' END, r.name,
-       concat_ws(', ',
-         CASE relkind WHEN 'p' THEN 'partitioned' END,
-         CASE relpersistence WHEN 'u' THEN 'unlogged' END,
-         'of type ' || (SELECT name FROM types WHERE types.oid = reloftype AND reloftype <> 0),
-         CASE WHEN relispartition THEN pg_get_expr(relpartbound, r.oid) END,
+SELECT kind, identity, concat_ws(', ',
+         CASE r.relpersistence WHEN 'u' THEN 'unlogged' END,
+         'of type ' || typed(r.reloftype, -1),
+         CASE WHEN r.relispartition THEN 'partition of ' WHEN r.relkind IN ('r', 'f') THEN 'inherits ' END
+           || (SELECT string_agg(relation(inhparent), ' and ' ORDER BY relation(inhparent)) FROM pg_inherits WHERE inhrelid = r.oid),
+         CASE WHEN r.relispartition THEN pg_get_expr(r.relpartbound, r.oid) END,
+         (SELECT 'partitioned by ' || CASE partstrat WHEN 'r' THEN 'range' WHEN 'l' THEN 'list' ELSE 'hash' END || ' (' || string_agg(
+                   concat_ws(' ', coalesce(ident(attname), '<expression>'), CASE WHEN key.coll <> 100 THEN 'collate ' || collation(key.coll) END,
+                             CASE WHEN NOT opcdefault THEN operator_class(key.class) END), ', ' ORDER BY place) || ')'
+          FROM pg_partitioned_table, unnest(partattrs::int2[], partcollation::oid[], partclass::oid[]) WITH ORDINALITY AS key (number, coll, class, place)
+          JOIN pg_opclass o ON o.oid = key.class LEFT JOIN pg_attribute ON attrelid = r.oid AND attnum = number AND number > 0
+          WHERE partrelid = r.oid GROUP BY partstrat),
          CASE WHEN amname <> 'heap' THEN 'using ' || ident(amname) END,
-         'with (' || (SELECT string_agg(o, ', ' ORDER BY o) FROM unnest(reloptions) o) || ')',
-         CASE WHEN relrowsecurity THEN 'row security' END,
-         CASE WHEN relforcerowsecurity THEN 'forced row security' END,
-         CASE relreplident WHEN 'n' THEN 'replica identity nothing' WHEN 'f' THEN 'replica identity full' WHEN 'i' THEN 'replica identity by index' END,
-         CASE WHEN relkind = 'm' AND NOT relispopulated THEN 'not populated' END), NULL
-FROM relations r LEFT JOIN pg_am a ON a.oid = relam WHERE relkind IN ('r', 'p', 'v', 'm', 'f')
+         listed('with', r.reloptions), listed('toast with', t.reloptions),
+         CASE WHEN r.relrowsecurity THEN 'row security' END,
+         CASE WHEN r.relforcerowsecurity THEN 'row security for the owner' END,
+         CASE WHEN r.relkind IN ('r', 'p', 'm') THEN CASE r.relreplident
+           WHEN 'n' THEN 'replica identity nothing' WHEN 'f' THEN 'replica identity full' WHEN 'i' THEN 'replica identity by index' END END,
+         CASE WHEN r.relkind = 'm' AND NOT r.relispopulated THEN 'not populated' END,
+         (SELECT 'on server ' || ident(srvname) FROM pg_foreign_table JOIN pg_foreign_server s ON s.oid = ftserver WHERE ftrelid = r.oid),
+         (SELECT options(ftoptions) FROM pg_foreign_table WHERE ftrelid = r.oid)), NULL
+FROM named JOIN relations r ON class = 'pg_class'::regclass AND id = r.oid LEFT JOIN pg_am a ON a.oid = r.relam
+LEFT JOIN pg_class t ON t.oid = r.reltoastrelid WHERE r.relkind IN ('r', 'p', 'v', 'm', 'f')
 UNION ALL
-SELECT 'inheritance', r.name || ' of ' || p.name, '', NULL
-FROM pg_inherits JOIN relations r ON r.oid = inhrelid JOIN relations p ON p.oid = inhparent
+SELECT 'table partition key', name, pg_get_expr(partexprs, partrelid), expression_of(sql)
+FROM relations r JOIN pg_partitioned_table ON partrelid = r.oid WHERE partexprs IS NOT NULL
 UNION ALL
-SELECT 'view definition', name, pg_get_viewdef(oid), '["query", "", ""]' FROM relations WHERE relkind IN ('v', 'm')
+SELECT CASE relkind WHEN 'v' THEN 'view query' ELSE 'materialized view query' END, name, rtrim(pg_get_viewdef(oid), ';'),
+       json_build_array('query', '', '')::text
+FROM relations WHERE relkind IN ('v', 'm')
 UNION ALL
-SELECT 'column', r.name || '.' || ident(attname),
-       concat_ws(', ',
-         CASE WHEN atttypmod >= 0 THEN format_type(atttypid, atttypmod) ELSE t.name END,
-         CASE WHEN attcollation <> typcollation THEN (SELECT 'collation ' || ident(nspname) || '.' || ident(collname)
-           FROM pg_collation c JOIN pg_namespace n ON n.oid = collnamespace WHERE c.oid = attcollation) END,
+SELECT 'column', r.name || '.' || ident(attname), concat_ws(', ',
+         CASE WHEN typnamespace = 'pg_catalog'::regnamespace THEN format_type(atttypid, atttypmod) ELSE typed(atttypid, atttypmod) END,
+         CASE WHEN attcollation <> typcollation THEN 'collation ' || collation(attcollation) END,
          CASE WHEN attnotnull THEN 'not null' END,
          CASE attidentity WHEN 'a' THEN 'identity always' WHEN 'd' THEN 'identity by default' END,
-         CASE attgenerated WHEN 's' THEN 'stored' WHEN 'v' THEN 'virtual' END,
-         CASE WHEN attstorage <> typstorage THEN 'storage ' || attstorage::text END,
+         CASE attgenerated WHEN 's' THEN 'generated, stored' WHEN 'v' THEN 'generated, virtual' END,
+         CASE WHEN attstorage <> typstorage THEN 'storage ' || CASE attstorage WHEN 'p' THEN 'plain' WHEN 'e' THEN 'external' WHEN 'm' THEN 'main' ELSE 'extended' END END,
          CASE attcompression WHEN 'p' THEN 'compression pglz' WHEN 'l' THEN 'compression lz4' END,
          CASE WHEN attstattarget >= 0 THEN 'statistics ' || attstattarget END,
-         'with (' || (SELECT string_agg(o, ', ' ORDER BY o) FROM unnest(attoptions) o) || ')'), NULL
-FROM pg_attribute a JOIN relations r ON r.oid = attrelid JOIN types t ON t.oid = atttypid JOIN pg_type y ON y.oid = atttypid
+         CASE WHEN NOT attislocal THEN 'inherited' END,
+         (SELECT concat_ws(', ', CASE WHEN NOT convalidated THEN 'not null not validated' END, CASE WHEN connoinherit THEN 'not null not inherited' END) -- since 18
+          FROM pg_constraint WHERE contype = 'n' AND conrelid = attrelid AND conkey = ARRAY[attnum] AND (connoinherit OR NOT convalidated)), -- since 18
+         listed('with', attoptions), options(attfdwoptions)), NULL
+FROM pg_attribute a JOIN relations r ON r.oid = attrelid JOIN pg_type y ON y.oid = atttypid
 WHERE attnum > 0 AND NOT attisdropped AND relkind IN ('r', 'p', 'v', 'm', 'f')
 UNION ALL
-SELECT 'default', r.name || '.' || ident(attname), pg_get_expr(adbin, adrelid),
-       json_build_array('query', 'SELECT 1 AS one FROM ONLY ' || r.sql || ' WHERE ROW(', ') IS NULL')::text
+SELECT 'column default', r.name || '.' || ident(attname), pg_get_expr(adbin, adrelid), expression_of(r.sql)
 FROM pg_attrdef d JOIN pg_attribute a ON attrelid = adrelid AND attnum = adnum JOIN relations r ON r.oid = adrelid
 UNION ALL
-SELECT 'sequence', r.name, concat_ws(', ', format_type(seqtypid, NULL), 'start ' || seqstart, 'increment ' || seqincrement,
+SELECT kind, identity, concat_ws(', ', format_type(seqtypid, NULL), 'start ' || seqstart, 'increment ' || seqincrement,
          'from ' || seqmin || ' to ' || seqmax, 'cache ' || seqcache, CASE WHEN seqcycle THEN 'cycle' END,
          CASE relpersistence WHEN 'u' THEN 'unlogged' END,
-         (SELECT CASE deptype WHEN 'i' THEN 'identity of ' ELSE 'owned by ' END || o.name || '.' || ident(attname)
-          FROM pg_depend d JOIN relations o ON o.oid = refobjid JOIN pg_attribute a ON attrelid = refobjid AND attnum = refobjsubid
-          WHERE d.classid = 'pg_class'::regclass AND d.objid = r.oid AND d.objsubid = 0 AND refclassid = 'pg_class'::regclass AND deptype IN ('a', 'i'))), NULL
-FROM pg_sequence s JOIN relations r ON r.oid = seqrelid
-UNION ALL
-SELECT 'constraint', r.name || '.' || ident(conname), pg_get_constraintdef(c.oid), CASE contype
-         WHEN 'c' THEN json_build_array('check', r.sql)::text ELSE NULL END
-FROM pg_constraint c JOIN relations r ON r.oid = conrelid WHERE contype IN ('c', 'p', 'u', 'f', 'x') AND NOT (contype = 'f' AND conparentid <> 0)
-UNION ALL
-SELECT 'index', s.name || '.' || ident(i.relname), pg_get_indexdef(indexrelid), '["index"]'
-FROM pg_index x JOIN relations r ON r.oid = indrelid JOIN pg_class i ON i.oid = indexrelid JOIN schemas s ON s.oid = i.relnamespace
-WHERE indisready AND (indisvalid OR r.relkind = 'p')
-UNION ALL
-SELECT 'trigger', r.name || '.' || ident(tgname), concat_ws(', ', pg_get_triggerdef(t.oid),
-         CASE tgenabled WHEN 'D' THEN 'disabled' WHEN 'R' THEN 'on replicas' WHEN 'A' THEN 'always' END), '["trigger"]'
-FROM pg_trigger t JOIN relations r ON r.oid = tgrelid WHERE NOT tgisinternal
-UNION ALL
-SELECT 'function', s.name || '.' || ident(proname) || '(' ||
-         (SELECT coalesce(string_agg(name, ', ' ORDER BY place), '') FROM unnest(proargtypes) WITH ORDINALITY u (type, place) JOIN types ON types.oid = type) || ')',
-       CASE prokind WHEN 'a' THEN 'aggregate' ELSE pg_get_functiondef(p.oid) END, '["function"]'
-FROM pg_proc p JOIN schemas s ON s.oid = pronamespace
-WHERE p.oid NOT IN (SELECT objid FROM members WHERE classid = 'pg_proc'::regclass)
-UNION ALL
-SELECT 'type', s.name || '.' || ident(typname), CASE typtype
-         WHEN 'e' THEN 'enum (' || (SELECT coalesce(string_agg(quote_literal(enumlabel), ', ' ORDER BY enumsortorder), '') FROM pg_enum WHERE enumtypid = t.oid) || ')'
-         WHEN 'c' THEN 'composite (' || (SELECT coalesce(string_agg(ident(attname) || ' ' || format_type(atttypid, atttypmod), ', ' ORDER BY attnum), '') FROM pg_attribute
-                                         WHERE attrelid = typrelid AND attnum > 0 AND NOT attisdropped) || ')'
-         WHEN 'd' THEN 'domain over ' || format_type(typbasetype, typtypmod) ELSE typtype::text END, NULL
-FROM pg_type t JOIN schemas s ON s.oid = typnamespace LEFT JOIN pg_class c ON c.oid = typrelid
-WHERE (typrelid = 0 OR relkind = 'c') AND typtype <> 'm' AND NOT EXISTS (SELECT FROM named_types WHERE typarray = t.oid)
-  AND t.oid NOT IN (SELECT objid FROM members WHERE classid = 'pg_type'::regclass)
+         (SELECT CASE deptype WHEN 'i' THEN 'identity of ' ELSE 'owned by ' END || relation(refobjid) || '.' || ident(attname)
+          FROM pg_depend d JOIN pg_attribute ON attrelid = refobjid AND attnum = refobjsubid
+          WHERE d.classid = 'pg_class'::regclass AND d.objid = id AND d.objsubid = 0
+            AND refclassid = 'pg_class'::regclass AND refobjsubid > 0 AND deptype IN ('a', 'i'))), NULL
+FROM named JOIN pg_sequence ON class = 'pg_class'::regclass AND id = seqrelid JOIN pg_class c ON c.oid = seqrelid

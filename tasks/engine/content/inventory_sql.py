@@ -1,0 +1,107 @@
+"""The inventory's SQL: files in which a few shorthands stand, and lines that only some versions of a server know."""
+
+import re
+from functools import cache
+from pathlib import Path
+
+_FOLDER = Path(__file__).parent
+_FILES = ("relations", "rules", "routines", "outside")
+_SINCE = re.compile(r" *-- (?:since (?P<since>\d+)|until (?P<until>\d+)|in (?P<first>\d+) to (?P<last>\d+))$")
+
+_IN_SCHEMA = "CASE {0} WHEN 'pg_catalog' THEN '' ELSE ident({0}) || '.' END || "
+# Names inside end with an underscore: an argument must not meet a name of the shorthand.
+_SHORTHANDS = {
+    # Our own rule: quote_ident's depends on the server's list of keywords.
+    "ident": """(CASE WHEN {0} ~ '^[a-z_][a-z0-9_$]*$' THEN {0} ELSE '"' || replace({0}, '"', '""') || '"' END)""",
+    "quoted": """('"' || replace({0}, '"', '""') || '"')""",
+    "relation": """(SELECT in_schema(nspname) ident(relname) FROM pg_class c_
+        JOIN pg_namespace n_ ON n_.oid = relnamespace WHERE c_.oid = {0})""",
+    "in_schema": _IN_SCHEMA,
+    # The modifier of a type that is not the server's own is put behind our spelling of its name.
+    "typed": """(SELECT CASE WHEN t_.typnamespace = 'pg_catalog'::regnamespace THEN format_type({0}, {1}) ELSE
+        regexp_replace(ident(n_.nspname) || '.' || coalesce(ident(e_.typname) || '[]', ident(t_.typname)), '(\\[\\])?$',
+          coalesce(substring(CASE WHEN {1} >= 0 THEN format_type({0}, {1}) END from '(\\([^()]*\\))(?:\\[\\])?$'), '')
+          || '\\1') END
+        FROM pg_type t_ JOIN pg_namespace n_ ON n_.oid = t_.typnamespace
+        LEFT JOIN pg_type e_ ON e_.oid = t_.typelem AND e_.typarray = t_.oid WHERE t_.oid = {0})""",
+    "routine": """(SELECT in_schema(nspname) ident(proname) || '(' || coalesce((
+          SELECT string_agg(typed(argument_, -1), ', ' ORDER BY place_)
+          FROM unnest(proargtypes) WITH ORDINALITY AS u_ (argument_, place_)), '') || ')'
+        FROM pg_proc f_ JOIN pg_namespace m_ ON m_.oid = pronamespace WHERE f_.oid = {0})""",
+    "operator": """(SELECT in_schema(nspname) oprname || ' (' || coalesce(typed(oprleft, -1) || ', ', '')
+          || typed(oprright, -1) || ')'
+        FROM pg_operator o_ JOIN pg_namespace m_ ON m_.oid = oprnamespace WHERE o_.oid = {0})""",
+    "operator_class": """(SELECT in_schema(nspname) ident(opcname) FROM pg_opclass o_
+        JOIN pg_namespace n_ ON n_.oid = opcnamespace WHERE o_.oid = {0})""",
+    "collation": """(SELECT in_schema(nspname) ident(collname) FROM pg_collation c_
+        JOIN pg_namespace n_ ON n_.oid = collnamespace WHERE c_.oid = {0})""",
+    "listed": """(SELECT {0} || ' (' || string_agg(item_, ', ' ORDER BY item_ COLLATE "C") || ')'
+        FROM unnest({1}) AS item_)""",
+    "options": """(SELECT 'options (' || string_agg(CASE WHEN option_ ~* '^[^=]*(pass|secret|token|key)'
+          THEN hidden(option_) ELSE option_ END, ', ' ORDER BY option_ COLLATE "C") || ')' FROM unnest({0}) AS option_)""",
+    "hidden": "(split_part({0}, '=', 1) || '=#' || left(encode(sha256(convert_to({0}, 'UTF8')), 'hex'), 16))",
+    "changed": """(SELECT string_agg(right_, ', ' ORDER BY right_ COLLATE "C") FROM (
+          SELECT CASE WHEN bool_or(given_) THEN '' ELSE 'no ' END || privilege_type || CASE WHEN is_grantable
+            THEN ' with grant option' ELSE '' END || ' to ' || CASE grantee WHEN 0 THEN 'public' ELSE
+            ident(pg_get_userbyid(grantee)) END AS right_
+          FROM (SELECT true AS given_, a_.* FROM aclexplode({0}) AS a_
+                UNION ALL SELECT false, a_.* FROM aclexplode({1}) AS a_) AS both_
+          GROUP BY privilege_type, is_grantable, grantee HAVING count(DISTINCT given_) = 1) AS rights_)""",
+    "action": "(CASE {0} WHEN 'a' THEN 'no action' WHEN 'r' THEN 'restrict' WHEN 'c' THEN 'cascade' WHEN 'n' THEN "
+    "'set null' ELSE 'set default' END)",
+    "event": "(CASE {0} WHEN '1' THEN 'SELECT' WHEN '2' THEN 'UPDATE' WHEN '3' THEN 'INSERT' ELSE 'DELETE' END)",
+    "enabled": "(CASE {0} WHEN 'D' THEN 'disabled' WHEN 'R' THEN 'on replicas' WHEN 'A' THEN 'always' END)",
+    # An expression about a table's rows, in a query that any parser of expressions reads.
+    "expression_of": "json_build_array('query', 'SELECT 1 AS one FROM ONLY ' || {0} || ' WHERE ROW(', "
+    "') IS NULL')::text",
+    # What follows the table's name in CREATE RULE.
+    "rule_action": """(SELECT substr(rest_, strpos(rest_, table_) + length(table_)) FROM (
+          SELECT substr({0}, length('CREATE RULE ' || quote_ident({1}) || ' AS') + 1),
+                 ' TO ' || quote_ident({2}) || '.' || quote_ident({3})) AS r_ (rest_, table_))""",
+}
+_CALL = re.compile(rf"\b({'|'.join(_SHORTHANDS)})\(")
+
+
+@cache
+def inventory_query(major: int, *, privileges: bool) -> str:
+    """The one query for a server of this major version; its columns: kind, identity, definition, recreate."""
+    files = (*_FILES, "privileges") if privileges else _FILES
+    text = _read("names", major) + "\nUNION ALL\n".join(_read(name, major) for name in files)
+    return _expand(text)
+
+
+def _read(name: str, major: int) -> str:
+    lines = (_FOLDER / f"inventory_{name}.sql").read_text(encoding="utf-8").splitlines()
+    return "\n".join(_SINCE.sub("", line) for line in lines if _known(line, major) and not line.startswith("--"))
+
+
+def _known(line: str, major: int) -> bool:
+    mark = _SINCE.search(line)
+    if mark is None:
+        return True
+    first, last = int(mark["since"] or mark["first"] or 0), int(mark["until"] or mark["last"] or 99)
+    return first <= major <= last
+
+
+def _expand(text: str) -> str:
+    """The text without shorthands."""
+    done, position = [], 0
+    while call := _CALL.search(text, position):
+        arguments, end = _arguments(text, call.end())
+        done += [text[position : call.start()], _expand(_SHORTHANDS[call[1]].format(*map(_expand, arguments)))]
+        position = end
+    return "".join(done) + text[position:]
+
+
+def _arguments(text: str, start: int) -> tuple[list[str], int]:
+    """What stands between the parentheses, split at the commas, and where they end."""
+    found, depth, begin = [], 0, start
+    for token in re.finditer(r"'[^']*'|[(),\[\]]", text[start:]):
+        sign, at = token[0], start + token.start()
+        if depth == 0 and sign in (",", ")"):
+            found.append(text[begin:at].strip())
+            begin = at + 1
+            if sign == ")":
+                return found, begin
+        depth += (sign in ("(", "[")) - (sign in (")", "]"))
+    raise AssertionError(f"no end of {text[start : start + 40]}")

@@ -280,8 +280,9 @@ def test_settings_made_by_hand_look_at_no_environment(monkeypatch: pytest.Monkey
 
 
 def test_settings_made_by_hand_refuse_an_unknown_name_and_repeat_no_value() -> None:
+    values: dict[str, Any] = {"database_url": SOURCE, "railway_backup_db_url": "geheim", "retention_day": "geheim"}
     with pytest.raises(ValidationError) as caught:
-        Settings(database_url=SOURCE, railway_backup_db_url="geheim", retention_day="geheim")
+        Settings(**values)
     assert {error["loc"][0] for error in caught.value.errors()} == {"railway_backup_db_url", "retention_day"}
     assert "geheim" not in f"{caught.value} {caught.value!r}"
 

@@ -13,7 +13,7 @@ from config.logs import log_context
 from config.settings import Settings
 from tasks.engine.beginning import HANDOVER_ALLOWANCE_S
 from tasks.engine.closing import close_run
-from tasks.engine.errors import BackupError, Held, RunLost, ServerUnreachable
+from tasks.engine.errors import BackupError, DeadlineExceeded, Held, RunLost, ServerUnreachable
 from tasks.engine.faultpoints import fault_point
 from tasks.engine.journal import JournalUnavailable, RunRecord
 from tasks.engine.lease import LockUnavailable
@@ -72,7 +72,8 @@ def perform(
         took_s = time.monotonic() - began
         journal.end_step(run_id, name, state="done", took_s=took_s, summary=summary, alive_s=HANDOVER_ALLOWANCE_S)
         _renew_lease(means, run_id, HANDOVER_ALLOWANCE_S)
-        log.info("%s done in %.1f s: %s", name, took_s, summary, extra={"event": "step_done", "took_s": took_s})
+        fields = {"event": "step_done", "step": name, "took_s": took_s, "summary": summary}
+        log.info("%s done in %.1f s: %s", name, took_s, summary, extra=fields)
         return {"step": name, "seconds": round(took_s, 3), "summary": summary}
 
 
@@ -90,7 +91,7 @@ def end_failed_run(means: Means, run_id: str, closer: str, *, silent_since: date
     with log_context(run_id):
         try:
             ending = _settle(means, record, closer)
-        except ServerUnreachable as error:
+        except (ServerUnreachable, DeadlineExceeded) as error:
             journal.release_closing(run_id, closer, alive_s=0)
             log.warning("the run cannot be ended yet: %s", error, extra={"event": "settling_waits"})
             return f"{WAITS}: {error}"
@@ -117,8 +118,8 @@ def _settle(means: Means, record: RunRecord, closer: str) -> Ending:
             run = open_run(record, settings=settings, journal=means.journal, watch=watch, closer=closer)
             with _heartbeat(means, run):
                 return settle(run, cause, held=bool(failure.get("held")))
-    except (ServerUnreachable, JournalUnavailable):
-        raise
+    except (ServerUnreachable, DeadlineExceeded, JournalUnavailable):
+        raise  # nothing is known yet: reconcile tries again
     except BackupError as error:
         log.critical("the run could not be undone: %s", error, extra={"event": "rollback_failed"})
         return Ending(outcome="rollback_failed", error=f"{cause}; and the rollback failed: {error}")

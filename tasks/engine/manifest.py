@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -60,5 +60,7 @@ def read_manifest(path: Path) -> Manifest:
 
 def summary(manifest: Manifest) -> dict[str, Any]:
     """What a report says of a dump."""
-    known = asdict(manifest)
-    return {name: known[name] for name in ("file", "size_bytes", "sha256", "taken_at", "content_digest")}
+    names = ("file", "size_bytes", "sha256", "taken_at", "content_digest")
+    tables = manifest.content.tables  # row by row they stand in the manifest
+    counts = {"tables": len(tables), "rows": sum(table.rows for table in tables)}
+    return {**{name: getattr(manifest, name) for name in names}, **counts}

@@ -88,5 +88,5 @@ def _manifests(run: Run) -> tuple[Manifest, Manifest, TargetState]:
 
 
 def _describe_dump(manifest: Manifest) -> str:
-    rows = sum(table.rows for table in manifest.content.tables)
-    return f"{manifest.file}: {manifest.size_bytes / 2**20:.2f} MB, {len(manifest.content.tables)} tables, {rows} rows"
+    told = dump_summary(manifest)
+    return f"{told['file']}: {told['size_bytes'] / 2**20:.2f} MB, {told['tables']} tables, {told['rows']} rows"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from tasks.engine.connections import end_sessions
 from tasks.engine.content import read_content
-from tasks.engine.errors import BackupError, FenceBroken, Held, NotEqual, ServerUnreachable
+from tasks.engine.errors import BackupError, DeadlineExceeded, FenceBroken, Held, NotEqual, ServerUnreachable
 from tasks.engine.faultpoints import fault_point
 from tasks.engine.finishing import finish
 from tasks.engine.manifest import Manifest, read_manifest
@@ -121,7 +121,7 @@ def _undo(run: Run, state: TargetState, safety: Manifest, ending: Ending) -> End
             drop_own_databases(run)
         fault_point("rollback.restored")
         _demand_old_content(run, safety, ending)
-    except ServerUnreachable:
+    except (ServerUnreachable, DeadlineExceeded):
         raise
     except BackupError as error:
         log.critical("the rollback failed: %s", error, extra={"event": "rollback_failed"})

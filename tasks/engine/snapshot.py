@@ -76,20 +76,21 @@ def giving_way(server: Server, *, prefix: str, limit_s: float) -> Iterator[None]
     """While inside, nobody waits behind our sessions for longer than limit_s: the work is cut for SourceBusy."""
     over = threading.Event()
 
-    def look() -> None:
-        with suppress(BackupError), server.open(autocommit=True) as connection:
+    def look(connection: Connection) -> None:
+        with suppress(BackupError), server.translated():  # a lost connection is told by the work beside it
             while not over.wait(_POLL_S):
                 waited_s = connection.exec_driver_sql(_WAITING_BEHIND_US, {"prefix": prefix}).scalar_one()
                 if waited_s > limit_s:
                     server.watch.fail(_gave_way(server, float(waited_s)))
 
-    observer = threading.Thread(target=look, name="giving way", daemon=True)
-    observer.start()
-    try:
-        yield
-    finally:
-        over.set()
-        observer.join(_POLL_S * 4)
+    with server.open(autocommit=True) as connection:
+        observer = threading.Thread(target=look, args=(connection,), name="giving way", daemon=True)
+        observer.start()
+        try:
+            yield
+        finally:
+            over.set()
+            observer.join()
 
 
 def _gave_way(server: Server, waited_s: float) -> SourceBusy:

@@ -5,26 +5,28 @@ from sqlalchemy.engine import Connection
 from tasks.engine.errors import BackupError
 from tasks.engine.mark import identifier
 
-_OURS = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
-_TABLES = f"""
+_TABLES = """
     SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.relkind IN ('r', 'p') AND {_OURS} ORDER BY 1, 2
+    WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' ORDER BY 1, 2
 """
 # In this order: what fires on DDL first, what others depend on last. CASCADE takes the rest.
-_DROPS = f"""
-    SELECT format('DROP EVENT TRIGGER IF EXISTS %I', evtname) FROM pg_event_trigger
-    UNION ALL SELECT format('DROP PUBLICATION IF EXISTS %I', pubname) FROM pg_publication
-    UNION ALL SELECT format('DROP EXTENSION IF EXISTS %I CASCADE', extname) FROM pg_extension WHERE extname <> 'plpgsql'
-    UNION ALL SELECT format('DROP SCHEMA IF EXISTS %I CASCADE', nspname) FROM pg_namespace n WHERE {_OURS}
-    UNION ALL SELECT format('DROP FOREIGN DATA WRAPPER IF EXISTS %I CASCADE', fdwname) FROM pg_foreign_data_wrapper
-    UNION ALL SELECT format('DROP CAST IF EXISTS (%s AS %s)', castsource::regtype, casttarget::regtype)
+_DROPS = """
+    SELECT 1 AS place, format('DROP EVENT TRIGGER IF EXISTS %I', evtname) FROM pg_event_trigger
+    UNION ALL SELECT 2, format('DROP PUBLICATION IF EXISTS %I', pubname) FROM pg_publication
+    UNION ALL SELECT 3, format('DROP EXTENSION IF EXISTS %I CASCADE', extname) FROM pg_extension
+        WHERE extname <> 'plpgsql'
+    UNION ALL SELECT 4, format('DROP SCHEMA IF EXISTS %I CASCADE', nspname) FROM pg_namespace
+        WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'
+    UNION ALL SELECT 5, format('DROP FOREIGN DATA WRAPPER IF EXISTS %I CASCADE', fdwname) FROM pg_foreign_data_wrapper
+    UNION ALL SELECT 6, format('DROP CAST IF EXISTS (%s AS %s)', castsource::regtype, casttarget::regtype)
         FROM pg_cast WHERE oid >= 16384
-    UNION ALL SELECT format('DROP TRANSFORM IF EXISTS FOR %s LANGUAGE %I', trftype::regtype, lanname)
+    UNION ALL SELECT 7, format('DROP TRANSFORM IF EXISTS FOR %s LANGUAGE %I', trftype::regtype, lanname)
         FROM pg_transform t JOIN pg_language l ON l.oid = t.trflang WHERE t.oid >= 16384
-    UNION ALL SELECT format('DROP LANGUAGE IF EXISTS %I CASCADE', lanname) FROM pg_language
+    UNION ALL SELECT 8, format('DROP LANGUAGE IF EXISTS %I CASCADE', lanname) FROM pg_language
         WHERE oid >= 16384 AND lanname <> 'plpgsql'
-    UNION ALL SELECT format('DROP ACCESS METHOD IF EXISTS %I CASCADE', amname) FROM pg_am WHERE oid >= 16384
-    UNION ALL SELECT format('SELECT pg_catalog.lo_unlink(%s)', oid) FROM pg_largeobject_metadata
+    UNION ALL SELECT 9, format('DROP ACCESS METHOD IF EXISTS %I CASCADE', amname) FROM pg_am WHERE oid >= 16384
+    UNION ALL SELECT 10, format('SELECT pg_catalog.lo_unlink(%s)', oid) FROM pg_largeobject_metadata
+    ORDER BY 1, 2
 """
 _TEXT_OF_PUBLIC = "standard public schema"  # as initdb writes it; pg_dump says nothing of it while it is the same
 
@@ -45,10 +47,8 @@ _LOCK_TABLE = """
 
 def clear_database(connection: Connection) -> None:
     """Drop every schema and everything outside of schemas; `public` is there again afterwards, as a new database's."""
-    drops = [statement for (statement,) in connection.exec_driver_sql(_DROPS)]
-    for statement in drops:
-        connection.exec_driver_sql(statement)
-    connection.exec_driver_sql(_recreate_public(connection))
+    drops = [statement for _, statement in connection.exec_driver_sql(_DROPS)]
+    connection.exec_driver_sql(";\n".join([*drops, _recreate_public(connection)]))
 
 
 def lock_tables(connection: Connection) -> None:

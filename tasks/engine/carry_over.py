@@ -3,18 +3,25 @@
 Neither a dump nor a rename carries these: owner, privileges, connection limit, settings, encoding and locale.
 """
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
 from typing import Any
 
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
-from tasks.engine.errors import BackupError
+from tasks.engine.database_properties import DatabaseProperties, properties_from, read_properties
 from tasks.engine.grants import execute_each, in_transaction
 from tasks.engine.grants_plan import OWNER, Found, Grants, ObjectGrants, Right, Statement, plan_grants
-from tasks.engine.mark import identifier, literal
+from tasks.engine.mark import identifier
+
+__all__ = [
+    "DatabaseProperties",
+    "apply_properties",
+    "create_database_statement",
+    "locale_choice",
+    "properties_statements",
+    "read_properties",
+]
 
 # As pg_dump's variable_is_guc_list_quote: their stored text is a list of names, each quoted where it must be, and
 # SET wants one literal for each. Every other setting is one literal, lists such as DateStyle among them.
@@ -28,85 +35,6 @@ _LISTS_OF_NAMES = frozenset(
         "unix_socket_directories",
     }
 )
-_PROVIDERS = {"c": "libc", "i": "icu", "b": "builtin"}
-# to_jsonb: which columns there are depends on the server's version.
-_READ = """
-    SELECT pg_catalog.to_jsonb(d)::text, pg_catalog.pg_get_userbyid(d.datdba),
-           pg_catalog.pg_encoding_to_char(d.encoding), t.spcname, d.datacl IS NULL,
-           ARRAY(SELECT pg_catalog.jsonb_build_array(which, grantee, privilege_type, is_grantable)::text
-                 FROM (SELECT 'acl' AS which, a.* FROM pg_catalog.aclexplode(d.datacl) AS a UNION ALL
-                       SELECT 'normal', a.* FROM pg_catalog.aclexplode(pg_catalog.acldefault('d', d.datdba)) AS a)
-                   AS rights (which, grantor, grantee_id, privilege_type, is_grantable),
-                 LATERAL (SELECT CASE grantee_id WHEN 0 THEN 'public' WHEN d.datdba THEN ''
-                                 ELSE pg_catalog.pg_get_userbyid(grantee_id) END) AS who (grantee)),
-           ARRAY(SELECT pg_catalog.jsonb_build_array(coalesce(r.rolname, ''), s.setting)::text
-                 FROM pg_catalog.pg_db_role_setting AS all_of_it
-                 LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = setrole,
-                 LATERAL pg_catalog.unnest(setconfig) WITH ORDINALITY AS s (setting, place)
-                 WHERE setdatabase = d.oid ORDER BY r.rolname NULLS FIRST, s.place)
-    FROM pg_catalog.pg_database AS d JOIN pg_catalog.pg_tablespace AS t ON t.oid = d.dattablespace
-    WHERE d.datname = %(name)s
-"""
-
-
-@dataclass(frozen=True, kw_only=True)
-class DatabaseProperties:
-    """What pg_database and pg_db_role_setting say of one database; it travels as JSON in the manifest."""
-
-    owner: str
-    added: tuple[tuple[str, str, bool], ...]  # privileges beyond the ordinary: role, privilege, grant option
-    removed: tuple[tuple[str, str, bool], ...]  # ordinary privileges that were revoked
-    connection_limit: int
-    allow_connections: bool
-    is_template: bool
-    settings: tuple[tuple[str, str, str], ...]  # role or "" for all, name, value as stored
-    encoding: str
-    collate: str
-    ctype: str
-    provider: str  # libc, icu or builtin
-    locale: str | None  # of icu and builtin
-    icu_rules: str | None
-    tablespace: str
-
-
-def properties_from(value: DatabaseProperties | Mapping[str, Any]) -> DatabaseProperties:
-    """The value again, from what JSON made of it."""
-    if isinstance(value, DatabaseProperties):
-        return value
-    known = {field.name: value[field.name] for field in fields(DatabaseProperties)}
-    for name in ("added", "removed", "settings"):
-        known[name] = tuple(tuple(each) for each in known[name])
-    return DatabaseProperties(**known)
-
-
-def read_properties(connection: Connection, database: str) -> DatabaseProperties:
-    """The properties of a database, from a session in any database of its server; BackupError when it is not there."""
-    row = connection.exec_driver_sql(_READ, {"name": database}).one_or_none()
-    if row is None:
-        raise BackupError(f"the database {database} does not exist on this server")
-    columns, owner, encoding, tablespace, no_acl, rights, settings = json.loads(row[0]), *row[1:]
-    lists: dict[str, dict[tuple[str, str], bool]] = {"acl": {}, "normal": {}}
-    for which, grantee, privilege, grantable in map(json.loads, rights):
-        option = lists[which].get((grantee, privilege), False) or (grantable and grantee != OWNER)
-        lists[which][grantee, privilege] = option
-    normal = {(*pair, option) for pair, option in lists["normal"].items()}
-    acl = normal if no_acl else {(*pair, option) for pair, option in lists["acl"].items()}
-    return DatabaseProperties(
-        owner=owner,
-        added=tuple(sorted(acl - normal)),
-        removed=tuple(sorted(normal - acl)),
-        connection_limit=columns["datconnlimit"],
-        allow_connections=columns["datallowconn"],
-        is_template=columns["datistemplate"],
-        settings=tuple((role, *setting.split("=", 1)) for role, setting in map(json.loads, settings)),
-        encoding=encoding,
-        collate=columns["datcollate"],
-        ctype=columns["datctype"],
-        provider=_PROVIDERS.get(columns.get("datlocprovider", "c"), "libc"),
-        locale=columns.get("datlocale") or columns.get("daticulocale"),
-        icu_rules=columns.get("daticurules"),
-        tablespace=tablespace,
-    )
 
 
 def properties_statements(
@@ -145,6 +73,12 @@ def properties_statements(
     return [*(Statement(sql=sql, about=about) for about, sql in said), *rights], notes
 
 
+def _literal(text: str | None) -> str:
+    """A string in SQL, whatever standard_conforming_strings says; psycopg2's own follows its latest connection."""
+    quoted = (text or "").replace("'", "''")
+    return "E'" + quoted.replace("\\", "\\\\") + "'" if "\\" in quoted else f"'{quoted}'"
+
+
 def _whose(role: str, database: str) -> str:
     name = identifier(database)
     return f"ALTER ROLE {identifier(role)} IN DATABASE {name}" if role else f"ALTER DATABASE {name}"
@@ -152,8 +86,8 @@ def _whose(role: str, database: str) -> str:
 
 def _value(setting: str, stored: str) -> str:
     if setting.lower() not in _LISTS_OF_NAMES:
-        return literal(stored)
-    return ", ".join(literal(each) for each in split_names(stored)) or "''"
+        return _literal(stored)
+    return ", ".join(_literal(each) for each in split_names(stored)) or "''"
 
 
 def split_names(stored: str) -> list[str]:
@@ -252,7 +186,7 @@ def locale_choice(
 
 def create_database_statement(name: str, options: Mapping[str, str]) -> str:
     """CREATE DATABASE from template0, the only template that allows every encoding and locale."""
-    listed = " ".join(f"{option} {literal(value)}" for option, value in options.items())
+    listed = " ".join(f"{option} {_literal(value)}" for option, value in options.items())
     return f"CREATE DATABASE {identifier(name)} TEMPLATE template0 {listed}".rstrip()
 
 
@@ -280,10 +214,12 @@ def _why_not(connection: Connection, properties: DatabaseProperties) -> str | No
 
     A collation is made and undone for each part: a list of locales that SQL could read there is none.
     """
-    attempts = [f"provider = libc, lc_collate = {literal(properties.collate)}, lc_ctype = {literal(properties.ctype)}"]
+    attempts = [
+        f"provider = libc, lc_collate = {_literal(properties.collate)}, lc_ctype = {_literal(properties.ctype)}"
+    ]
     if properties.provider != "libc":
-        rules = f", rules = {literal(properties.icu_rules)}" if properties.icu_rules else ""
-        attempts.append(f"provider = {properties.provider}, locale = {literal(properties.locale)}{rules}")
+        rules = f", rules = {_literal(properties.icu_rules)}" if properties.icu_rules else ""
+        attempts.append(f"provider = {properties.provider}, locale = {_literal(properties.locale)}{rules}")
     major = int(str(connection.exec_driver_sql("SHOW server_version_num").scalar_one())) // 10000
     if properties.provider == "icu" and major < 15:
         return "version 14 has no databases with an ICU locale"

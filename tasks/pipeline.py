@@ -102,27 +102,43 @@ def start(
         return None if begun.ending is None else _close(means, run_id, begun.ending)
 
 
-def run_here(means: Means, *, accept_shrink: str | None = None) -> dict[str, Any]:
+def run_here(means: Means, *, run_id: str | None = None, accept_shrink: str | None = None) -> dict[str, Any]:
     """The same run in this process, without broker and worker; returns its report.
 
     A run that cannot be ended now, because the target is out of reach, is ended by the next run or by reconcile.
     """
-    run_id = str(uuid.uuid4())
-    report = start(means, run_id, accept_shrink=accept_shrink, here=True)
-    if report is not None:
-        return report
-    with using(means):
-        try:
+    run_id = run_id or str(uuid.uuid4())
+    try:
+        report = start(means, run_id, accept_shrink=accept_shrink, here=True)
+        if report is not None:
+            return report
+        with using(means):
             for step in ORDER:
                 step(run_id)
-        except (BackupFailed, Ignore):
-            _end_here(means, run_id)
+    except (BackupFailed, Ignore):
+        _end_here(means, run_id)
+    except (KeyboardInterrupt, SystemExit):
+        stop_here(means, run_id, "it was interrupted")
+        raise
     record = means.journal.run(run_id)
     if record is None or record.report is None:
         raise BackupError(
             f"run {run_id} cannot be ended now: the backup database is out of reach; the next run ends it"
         )
     return dict(record.report)
+
+
+def stop_here(means: Means, run_id: str, why: str) -> None:
+    """End a run of this process before its time, also from another thread than the one in which it works.
+
+    Its step learns from the journal that the run is not its own any more, and its sessions are ended.
+    """
+    record = means.journal.run(run_id)
+    if record is None or record.state == "ended":
+        return
+    if record.state == "open" and "failure" not in record.facts:
+        means.journal.keep(run_id, failure={"step": None, "error": why, "held": False})
+    _end_here(means, run_id)
 
 
 def _end_here(means: Means, run_id: str) -> None:

@@ -1,0 +1,21 @@
+# The front door. Each target is one line; what is longer is a program in tools/.
+.DEFAULT_GOAL := help
+.PHONY: help demo run test check up
+
+help: ## Show this
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## Make real backups between two real PostgreSQL servers, all started for it and ended after it
+	@tools/setup demo && .venv/bin/railway-neon-sync demo
+
+run: ## Make one backup now, of the databases that .env names, in this process
+	@tools/setup demo && .venv/bin/railway-neon-sync run --here
+
+test: ## Run all tests, against servers that they start themselves
+	@tools/setup dev && .venv/bin/pytest
+
+check: ## Style, types and unit tests, in seconds
+	@tools/setup dev && tools/check
+
+up: ## Start Redis, worker, beat and Flower with Docker Compose
+	@docker compose up --detach --wait

@@ -1,0 +1,5 @@
+"""`python -m worker ...` is `railway-neon-sync ...`."""
+
+from worker.cli import main
+
+main()

@@ -1,0 +1,39 @@
+"""The command line. Each command stands in a module of its own in worker.commands; this lists them."""
+
+import click
+
+from worker.commands.boundary import ExplainingGroup, debug_option
+from worker.commands.demo import demo
+from worker.commands.run import run
+
+PROGRAM = "railway-neon-sync"
+
+
+@click.group(
+    cls=ExplainingGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="""
+    \b
+    Try it, with nothing set up:    railway-neon-sync demo
+    Make a backup now:              railway-neon-sync run
+    The same without any worker:    railway-neon-sync run --here
+    Twice a day, unattended:        celery -A worker worker     (and)
+                                    celery -A worker beat
+
+    Settings are read from the environment and from .env; the README lists them. Two are needed: DATABASE_URL, the
+    Neon database that is copied, and RAILWAY_BACKUP_DB_URL, the Railway database that is replaced by the copy.
+    """,
+)
+@debug_option
+@click.version_option(package_name=PROGRAM, prog_name=PROGRAM)
+def cli() -> None:
+    """Copy a Neon PostgreSQL database to a Railway one, prove the copy equal, and never leave it worse off."""
+
+
+cli.add_command(run)
+cli.add_command(demo)
+
+
+def main() -> None:
+    """The program `railway-neon-sync`."""
+    cli(prog_name=PROGRAM)

@@ -1,0 +1,100 @@
+"""Where errors become sentences and exit codes, and where settings are read for a person who waits."""
+
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from config.logs import harmless, mask
+from config.settings import Settings, SettingsFault, load_settings
+from tasks.engine.errors import BackupError
+
+EXIT_CODES = {
+    "succeeded": 0,
+    "failed": 1,
+    "rolled_back": 1,
+    "missed": 1,
+    "held": 3,
+    "skipped": 4,
+    "rollback_failed": 5,
+}
+FAILED, USAGE, INTERRUPTED = 1, 2, 130
+
+_DEBUG, _SECRETS = "railway_neon_sync.debug", "railway_neon_sync.secrets"
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+class ExplainingGroup(click.Group):
+    """Ends with a sentence on standard error and an exit code, whatever a command raises."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (click.exceptions.Exit, click.ClickException, click.Abort, BrokenPipeError):
+            raise
+        except SettingsFault as fault:
+            _tell(ctx, _settings_lines(fault))
+            ctx.exit(USAGE)
+        except BackupError as error:
+            _tell(ctx, str(error))
+            ctx.exit(FAILED)
+        except KeyboardInterrupt:
+            ctx.exit(INTERRUPTED)
+        except Exception as error:  # noqa: BLE001 - the last resort: a bug, told as such
+            hint = "" if _debugging(ctx) else "; with --debug it shows where"
+            _tell(ctx, f"an unexpected error, {type(error).__name__}: {error}{hint}")
+            ctx.exit(FAILED)
+
+
+def debug_option(command: _Command) -> _Command:
+    """`--debug`, before or after the command's name."""
+
+    def switch_on(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+        ctx.meta[_DEBUG] = wanted or _debugging(ctx)
+
+    return click.option(
+        "--debug",
+        is_flag=True,
+        expose_value=False,
+        is_eager=True,
+        callback=switch_on,
+        help="Show every log line, and where an error came from.",
+    )(command)
+
+
+def debugging() -> bool:
+    """Whether the command that runs now was called with --debug."""
+    return _debugging(click.get_current_context())
+
+
+def read_settings() -> Settings:
+    """The settings, with their warnings told on standard error. Raises SettingsFault, which tells every fault."""
+    settings = load_settings()
+    click.get_current_context().meta[_SECRETS] = settings.secrets
+    for warning in settings.warnings:
+        say(f"warning: {warning}")
+    return settings
+
+
+def say(text: str) -> None:
+    """One line for a person, on standard error."""
+    click.echo(text, err=True)
+
+
+def _debugging(ctx: click.Context) -> bool:
+    return bool(ctx.meta.get(_DEBUG))
+
+
+def _settings_lines(fault: SettingsFault) -> str:
+    count = len(fault.faults)
+    lines = "".join(f"\n  {sentence}" for sentence in fault.faults)
+    return f"{'a setting' if count == 1 else f'{count} settings'} cannot be used:{lines}"
+
+
+def _tell(ctx: click.Context, text: str) -> None:
+    secrets = ctx.meta.get(_SECRETS, ())
+    if _debugging(ctx):
+        sys.stderr.write(harmless(mask(traceback.format_exc(), secrets)))
+    say(harmless(mask(f"{ctx.find_root().info_name}: {text}", secrets)))

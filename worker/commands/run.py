@@ -1,0 +1,114 @@
+"""`railway-neon-sync run`: one backup now, through a worker or in this process."""
+
+import json
+import logging
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+
+from config.logs import configure_logging, harmless, mask
+from config.settings import Settings
+from worker.commands.boundary import EXIT_CODES, FAILED, INTERRUPTED, debug_option, debugging, read_settings, say
+
+if TYPE_CHECKING:
+    from tasks.means import Observer
+
+
+@click.command(
+    epilog="""
+    \b
+    Examples:
+      railway-neon-sync run                  through a worker; shows each step, then the report
+      railway-neon-sync run --json | jq .outcome
+      railway-neon-sync run --no-wait        sends it, prints the run's id, and goes
+      railway-neon-sync run --here           no Redis, no worker: two database URLs are enough
+      railway-neon-sync run --accept-shrink 1b0c5d9e-...
+                                             the loss of rows that this held run showed is right
+
+    \b
+    Exit codes:
+      0  succeeded: the backup database equals the source
+      1  failed, rolled back or missed: the backup database holds what it held before
+      2  usage or settings
+      3  held: a guard forbids to overwrite; the message names what lifts it
+      4  skipped: another run holds the lock
+      5  the rollback failed: people are needed, now
+      130  interrupted
+    """
+)
+@click.option("--here", is_flag=True, help="Work in this process, without broker and worker.")
+@click.option("--no-wait", is_flag=True, help="Only send it; do not wait for its end.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON, and nothing else, on standard output.")
+@click.option("--accept-shrink", metavar="RUN", help="The id of a held run whose loss of rows is right.")
+@debug_option
+@click.pass_context
+def run(ctx: click.Context, *, here: bool, no_wait: bool, as_json: bool, accept_shrink: str | None) -> None:
+    """Make one backup now.
+
+    Through a worker (start one with `celery -A worker worker`), or with --here in this process. Either way the run is
+    followed to its real end, a rollback included, and the exit code says how it ended.
+    """
+    if here and no_wait:
+        raise click.UsageError("--no-wait has no meaning with --here: the run works in this process")
+    settings = read_settings()
+    if here:
+        report, code = _run_here(settings, accept_shrink)
+    else:
+        raise NotImplementedError
+    if report is not None:
+        print_outcome(report, as_json=as_json)
+    ctx.exit(code)
+
+
+def print_outcome(report: Mapping[str, Any], *, as_json: bool) -> None:
+    """The report on standard output."""
+    if as_json:
+        click.echo(json.dumps(report, indent=2, ensure_ascii=False))
+        return
+    from worker.report_view import print_report  # noqa: PLC0415 - only for people
+
+    print_report(report, Console())
+
+
+def _run_here(settings: Settings, accept_shrink: str | None) -> tuple[Mapping[str, Any] | None, int]:
+    # Celery's canvas, which orders the steps, comes with these: no other command should wait for it.
+    from tasks.engine.lease import open_lease  # noqa: PLC0415
+    from tasks.means import open_means  # noqa: PLC0415
+    from worker import here  # noqa: PLC0415
+
+    lease = here.answering(open_lease(settings.lock_url.get_secret_value(), pair=settings.pair))
+    if lease is None:
+        say("Redis does not answer: going on without its lock; journal and fence keep runs apart")
+    with _shown(settings) as observe:
+        means = open_means(settings, lease=lease, tell=lambda _: None, observe=observe)
+        try:
+            report = here.run_stoppable(means, accept_shrink=accept_shrink, say=say)
+        except here.Interrupted as interrupted:
+            say(str(interrupted) if interrupted.report else f"{interrupted}; the next run ends what is left of it")
+            return interrupted.report, INTERRUPTED
+    return report, EXIT_CODES.get(report["outcome"], FAILED)
+
+
+@contextmanager
+def _shown(settings: Settings) -> "Iterator[Observer]":
+    """Steps on a terminal, log lines elsewhere: a timer's or a container's log is what people search afterwards."""
+    from worker import here  # noqa: PLC0415
+    from worker.display import showing  # noqa: PLC0415
+
+    if debugging() or not sys.stderr.isatty():
+        level = "DEBUG" if debugging() else settings.log_level
+        configure_logging(level, settings.log_format, settings.secrets)
+        yield here.logging_observer()
+        return
+    with showing(lambda text: harmless(mask(text, settings.secrets))) as steps:
+        root, lines = logging.getLogger(), here.StepLines(steps)
+        root.addHandler(lines)
+        root.setLevel(logging.INFO)
+        try:
+            yield here.observer(steps)
+        finally:
+            root.removeHandler(lines)

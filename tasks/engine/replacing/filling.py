@@ -1,5 +1,8 @@
 """Filling a database with a dump: the same for both methods."""
 
+import logging
+
+import sqlalchemy
 from sqlalchemy.engine import Connection
 
 from tasks.engine import grants
@@ -10,8 +13,20 @@ from tasks.engine.mark import identifier
 from tasks.engine.replacing.interface import Replacement
 from tasks.engine.run import Run
 
+log = logging.getLogger(__name__)
+
 # The dump's preamble sets its own; what makes an abandoned session end must hold all the same.
 _SESSION = "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0"
+_ANALYZE_ONE_BY_ONE = """
+DO $$ DECLARE name regclass; BEGIN
+  FOR name IN SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'm', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+  LOOP
+    BEGIN EXECUTE pg_catalog.format('ANALYZE %s', name);
+    EXCEPTION WHEN OTHERS THEN NULL; END;
+  END LOOP;
+END $$
+"""
 _BROUGHT_BY_TEMPLATE = {"schema": ["public"], "extension": ["plpgsql"]}
 
 
@@ -33,9 +48,36 @@ def fill(run: Run, connection: Connection, what: Replacement) -> list[str]:
     _drop_what_the_source_lacks(connection, what)
     notes = [] if what.grants is None else list(grants.apply_grants(connection, grants.grants_from_json(what.grants)))
     run.progress.begin("gathering statistics")
-    connection.exec_driver_sql("ANALYZE")  # without it the planner knows nothing of the copy
+    notes += _gather_statistics(connection)
     fault_point("filled")
     return notes
+
+
+def _gather_statistics(connection: Connection) -> list[str]:
+    """Without them the planner knows nothing of the copy; a table that refuses costs its own, never the run."""
+    if _tried(connection, "ANALYZE"):
+        return []
+    if _tried(connection, _ANALYZE_ONE_BY_ONE):  # a foreign table that cannot be read stops the whole statement
+        return []
+    return ["the planner's statistics could not be gathered; run ANALYZE on the backup database"]
+
+
+def _tried(connection: Connection, statement: str) -> bool:
+    """Inside the transaction, or as one of its own, as the session does."""
+    alone = raw_connection(connection).autocommit
+    savepoint = None if alone else connection.begin_nested()
+    try:
+        connection.exec_driver_sql(statement)
+    except sqlalchemy.exc.DBAPIError as error:
+        if savepoint is not None:
+            savepoint.rollback()
+        if connection.invalidated or raw_connection(connection).closed:
+            raise
+        log.info("statistics: %s", " ".join(str(error.orig).split()))
+        return False
+    if savepoint is not None:
+        savepoint.commit()
+    return True
 
 
 def _drop_what_the_source_lacks(connection: Connection, what: Replacement) -> None:

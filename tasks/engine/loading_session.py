@@ -139,9 +139,11 @@ class LoadSession:
 
     def _culprit(self, batch: Sequence[Statement], error: psycopg2.Error) -> Statement | None:
         """Which statement of the string it was, by trying again in halves; the server does not say."""
+        if not is_about_a_statement(self._connection, error):
+            return None
         if len(batch) == 1:
             return batch[0]
-        if self._in_large_objects or batch[-1].kind is Kind.COMMIT or not is_about_a_statement(self._connection, error):
+        if self._in_large_objects or batch[-1].kind is Kind.COMMIT:
             return None
         try:
             self._execute(b"BEGIN" if self._autocommit else b"ROLLBACK TO SAVEPOINT " + self._savepoint)

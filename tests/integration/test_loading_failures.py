@@ -133,6 +133,21 @@ def test_a_lost_connection_is_unreachable_and_no_failure_of_the_dump(
         _failure(connection, path, ServerUnreachable)
 
 
+def test_a_connection_that_is_lost_under_a_single_statement_is_unreachable_too(
+    source_server: PostgresServer, new_database: NewDatabase, tmp_path: Path
+) -> None:
+    path = _write(
+        tmp_path,
+        b"CREATE FUNCTION public.f(a integer) RETURNS integer IMMUTABLE LANGUAGE sql\n"
+        b"    AS 'SELECT pg_terminate_backend(pg_backend_pid()); SELECT 1';\n"
+        + _TABLE
+        + _BLOCK % b"3"
+        + b"CREATE INDEX i ON public.t (public.f(a));\n",
+    )
+    with _connected(source_server, new_database) as connection:
+        _failure(connection, path, ServerUnreachable)
+
+
 def test_a_connection_that_is_lost_within_data_is_unreachable_too(
     source_server: PostgresServer, new_database: NewDatabase, tmp_path: Path
 ) -> None:
@@ -178,7 +193,7 @@ def test_a_dump_that_changes_how_its_strings_are_read_is_stopped(
         b"$$ SELECT set_config('standard_conforming_strings', 'off', false) $$;\n"
         b"CREATE TABLE public.t (a integer, b text DEFAULT public.f());\n"
         b"COPY public.t (a) FROM stdin;\n1\n\\.\n"
-        b"COMMENT ON TABLE public.t IS 'a\\'; COMMIT; SELECT ''';\n",
+        b"COMMENT ON TABLE public.t IS 'a\\''; COMMIT; --';\n",
     )
     with _connected(source_server, new_database, autocommit=autocommit) as connection:
         assert "standard_conforming_strings" in _failure(connection, path)

@@ -1,0 +1,215 @@
+"""Real `celery worker` and `celery beat` processes of an installation, and a client that talks to them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from celery import Celery
+from celery.result import AsyncResult
+
+from config.celery import QUEUE
+from tasks.failures import BackupFailed
+from tests.support.installation import Installation
+
+_START_TIMEOUT_S = 60.0
+_STOP_TIMEOUT_S = 20.0
+_RUN_TIMEOUT_S = 90.0
+_POLL_S = 0.03
+
+
+def wait_until(condition: Callable[[], Any], what: str, timeout_s: float = _RUN_TIMEOUT_S) -> Any:
+    """The condition's first true value; AssertionError that names what was waited for."""
+    give_up = time.monotonic() + timeout_s
+    while not (value := condition()):
+        assert time.monotonic() < give_up, f"waited {timeout_s:g} s for {what}"
+        time.sleep(_POLL_S)
+    return value
+
+
+@dataclass
+class Process:
+    """A program of an installation in a process group of its own, and its log file."""
+
+    installation: Installation
+    command: list[str]
+    log: Path
+    environment: dict[str, str] = field(default_factory=dict)
+    _process: "subprocess.Popen[bytes] | None" = None
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None, "it is not running"
+        return self._process.pid
+
+    @property
+    def text(self) -> str:
+        """What it has logged so far."""
+        return self.log.read_text(encoding="utf-8")
+
+    def start(self, ready: str) -> None:
+        """Returns when a line with these words has been logged."""
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self.command,
+                env={**self.installation.environment, **self.environment},
+                cwd=self.installation.home,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        began = len(self.text)
+        try:
+            wait_until(lambda: ready in self.text[began:] or self.ended(), f"{ready!r} in {self.log}", _START_TIMEOUT_S)
+            assert not self.ended(), f"{self.command} ended at once:\n{self.text[-3000:]}"
+        except BaseException:
+            self.kill()
+            raise
+
+    def ended(self) -> bool:
+        return self._process is None or self._process.poll() is not None
+
+    def wait(self, timeout_s: float = _STOP_TIMEOUT_S) -> int:
+        """The exit status of a process that ends by itself."""
+        assert self._process is not None, "it is not running"
+        return self._process.wait(timeout_s)
+
+    def stop(self) -> None:
+        """A warm shutdown, as `docker stop` begins it; whatever is left of the group is killed."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(_STOP_TIMEOUT_S)
+        self.kill()
+
+    def kill(self) -> None:
+        """SIGKILL to the group."""
+        if self._process is None:
+            return
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait(_STOP_TIMEOUT_S)
+        self._process = None
+
+
+class Worker(Process):
+    """A `celery worker` whose faults (RNS_FAULT) can be changed between two tasks."""
+
+    @property
+    def fault_file(self) -> Path:
+        return self.log.with_suffix(".fault")
+
+    def fault(self, fault: str) -> None:
+        """From the next task on; empty: none."""
+        self.fault_file.write_text(fault)
+
+    def lines_of(self, run_id: str) -> list[str]:
+        """The log lines of one run."""
+        return [line for line in self.text.splitlines() if f"[{run_id}]" in line]
+
+
+@contextmanager
+def working(installation: Installation, *, name: str = "worker", fault: str = "", **extra: str) -> Iterator[Worker]:
+    """A worker that is ready for messages; extra: more environment."""
+    log = installation.home / f"{name}.log"
+    environment = {**extra, "RNS_FAULT_FILE": str(log.with_suffix(".fault"))}
+    command = [sys.executable, "-m", "celery", "-A", "worker", "worker", "-n", f"{name}@tests"]
+    worker = Worker(installation, [*command, "-I", "tests.support.switched_faults"], log, environment)
+    worker.fault(fault)
+    worker.start(" ready.")
+    try:
+        yield worker
+    finally:
+        worker.stop()
+
+
+@contextmanager
+def beating(installation: Installation, *, name: str = "beat", command: list[str] | None = None) -> Iterator[Process]:
+    """`celery beat`, or another command that runs one, with its schedule file in the installation's home."""
+    usual = [sys.executable, "-m", "celery", "-A", "worker", "beat", "-s", str(installation.home / "beat-schedule")]
+    beat = Process(installation, [*(command or usual), "--pidfile="], installation.home / f"{name}.log")
+    beat.start("beat: Starting...")
+    try:
+        yield beat
+    finally:
+        beat.stop()
+
+
+@dataclass(frozen=True)
+class Client:
+    """Somebody who sends runs and asks for their results, in a process that knows no setting of ours."""
+
+    app: Celery
+
+    def send(
+        self, task: str = "tasks.run_backup", *args: str, task_id: str | None = None, **options: Any
+    ) -> AsyncResult:
+        """Send one message; options: the task's keyword arguments."""
+        return self.app.send_task(task, args=args, kwargs=options, task_id=task_id, queue=QUEUE)
+
+    def result(self, run_id: str) -> AsyncResult:
+        return AsyncResult(run_id, app=self.app)
+
+    def report(self, run: AsyncResult, timeout_s: float = _RUN_TIMEOUT_S) -> dict[str, Any]:
+        """The report of a run that has ended, however it ended."""
+        try:
+            report: dict[str, Any] | None = run.get(timeout=timeout_s, interval=0.05)
+        except BackupFailed as error:
+            report = error.report
+        assert report is not None, "a failure without its report"
+        return report
+
+    def run(self, **options: Any) -> dict[str, Any]:
+        """Send a run, and wait for its report."""
+        return self.report(self.send(**options))
+
+
+@contextmanager
+def client_of(installation: Installation) -> Iterator[Client]:
+    app = Celery("tests", broker=installation.broker_url, backend=installation.broker_url, set_as_current=False)
+    app.conf.update(task_serializer="json", accept_content=["json"], result_serializer="json", broker_pool_limit=1)
+    try:
+        yield Client(app)
+    finally:
+        app.backend.client.close()
+        app.close()
+
+
+def in_a_fresh_process(installation: Installation, script: str, timeout_s: float = _RUN_TIMEOUT_S) -> Any:
+    """What a Python shell of the installation prints, read as JSON."""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=installation.environment,
+        cwd=installation.home,
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def gate(installation: Installation, name: str) -> Path:
+    """A file for a fault point `wait:FILE`; see `reached` and `open_gate`."""
+    path = installation.home / f"{name}.gate"
+    path.unlink(missing_ok=True)
+    _reached(path).unlink(missing_ok=True)
+    return path
+
+
+def wait_for_gate(path: Path) -> None:
+    """Returns when the run has come to the gate."""
+    wait_until(_reached(path).exists, f"the run to reach {path.name}")
+
+
+def _reached(path: Path) -> Path:
+    return path.with_name(f"{path.name}.reached")

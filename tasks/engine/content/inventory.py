@@ -6,7 +6,7 @@ from sqlalchemy.engine import Connection
 
 from tasks.engine.connections import raw_connection
 from tasks.engine.content.inventory_sql import inventory_query
-from tasks.engine.content.session import run
+from tasks.engine.content.session import rows
 from tasks.engine.content.values import SchemaObject
 
 _TOKEN = re.compile(r""""(?:[^"]|"")*"|'(?:[^']|'')*'|[()]|\bWHEN\b|[^"'()\w]+|\w+""")
@@ -18,8 +18,8 @@ def read_inventory(connection: Connection, *, privileges: bool = False) -> tuple
     Needs the session settings of PINNED_SESSION. privileges: owners and access rights too.
     """
     major = raw_connection(connection).server_version // 10000
-    rows = run(connection, inventory_query(major, privileges=privileges))
-    objects = (_object(*row) for row in rows if row[1] is not None)
+    found = rows(connection, inventory_query(major, privileges=privileges))
+    objects = (_object(kind, identity, text, recreate) for kind, identity, text, recreate in found)
     return tuple(sorted(objects, key=lambda each: (each.kind, each.identity)))
 
 

@@ -38,7 +38,8 @@ _SHORTHANDS = {
     "listed": """(SELECT {0} || ' (' || string_agg(item_, ', ' ORDER BY item_ COLLATE "C") || ')'
         FROM unnest({1}) AS item_)""",
     "options": """(SELECT 'options (' || string_agg(CASE WHEN option_ ~* '^[^=]*(pass|secret|token|key)'
-          THEN hidden(option_) ELSE option_ END, ', ' ORDER BY option_ COLLATE "C") || ')' FROM unnest({0}) AS option_)""",
+          THEN hidden(option_) ELSE option_ END, ', ' ORDER BY option_ COLLATE "C") || ')'
+        FROM unnest({0}) AS option_)""",
     "hidden": "(split_part({0}, '=', 1) || '=#' || left(encode(sha256(convert_to({0}, 'UTF8')), 'hex'), 16))",
     "changed": """(SELECT string_agg(right_, ', ' ORDER BY right_ COLLATE "C") FROM (
           SELECT CASE WHEN bool_or(given_) THEN '' ELSE 'no ' END || privilege_type || CASE WHEN is_grantable
@@ -67,7 +68,7 @@ def inventory_query(major: int, *, privileges: bool) -> str:
     """The one query for a server of this major version; its columns: kind, identity, definition, recreate."""
     files = (*_FILES, "privileges") if privileges else _FILES
     text = _read("names", major) + "\nUNION ALL\n".join(_read(name, major) for name in files)
-    return _expand(text)
+    return expand(text)
 
 
 def _read(name: str, major: int) -> str:
@@ -83,12 +84,12 @@ def _known(line: str, major: int) -> bool:
     return first <= major <= last
 
 
-def _expand(text: str) -> str:
+def expand(text: str) -> str:
     """The text without shorthands."""
     done, position = [], 0
     while call := _CALL.search(text, position):
         arguments, end = _arguments(text, call.end())
-        done += [text[position : call.start()], _expand(_SHORTHANDS[call[1]].format(*map(_expand, arguments)))]
+        done += [text[position : call.start()], expand(_SHORTHANDS[call[1]].format(*map(expand, arguments)))]
         position = end
     return "".join(done) + text[position:]
 

@@ -6,7 +6,7 @@ from typing import Any, Self, TypeVar
 
 from sqlalchemy.engine import Connection
 
-from tasks.engine.content.session import in_autocommit, run
+from tasks.engine.content.session import in_autocommit, rows, run
 
 _SAVEPOINT = "railway_neon_sync_reading"
 
@@ -40,7 +40,7 @@ class Batches:
         if self._in_transaction:
             before = f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}; " if self._open else f"SAVEPOINT {_SAVEPOINT}; "
             self._open = True
-        return list(run(self._connection, before + statement))
+        return rows(self._connection, before + statement)
 
 
 def split(items: Iterable[Item], *, weight: Callable[[Item], float]) -> Iterator[list[Item]]:

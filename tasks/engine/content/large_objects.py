@@ -5,7 +5,7 @@ import sqlalchemy
 from sqlalchemy.engine import Connection
 
 from tasks.engine.content.batches import Batches
-from tasks.engine.content.session import run
+from tasks.engine.content.session import rows
 from tasks.engine.content.values import LargeObjects
 from tasks.engine.errors import BackupError
 
@@ -34,7 +34,7 @@ _BATCH = """
 
 def read_large_objects(connection: Connection) -> LargeObjects:
     """All of them; BackupError naming the one that the role may not read."""
-    count, size_bytes = run(connection, _SIZE).one().tuple()
+    [(count, size_bytes)] = rows(connection, _SIZE)
     if not count:
         return LargeObjects()
     objects = max(1, min(_BATCH_OBJECTS, _BATCH_BYTES * count // max(size_bytes, 1)))

@@ -7,7 +7,7 @@ from sqlalchemy.engine import Connection
 from tasks.engine.content.catalog import read_relations
 from tasks.engine.content.fingerprints import read_sequences, read_tables
 from tasks.engine.content.large_objects import read_large_objects
-from tasks.engine.content.session import pin_session, run
+from tasks.engine.content.session import pin_session, rows
 from tasks.engine.content.values import Content
 
 _NOTES = """
@@ -40,7 +40,7 @@ def read_content(
     from tasks.engine.content.inventory import read_inventory  # noqa: PLC0415
 
     pin_session(connection)
-    version, notes = run(connection, _NOTES).one().tuple()
+    [(version, notes)] = rows(connection, _NOTES)
     relations = read_relations(connection)
     tables = [relation for relation in relations if relation.kind == "r"]
     partitioned = [relation for relation in relations if relation.kind == "p"]

@@ -54,3 +54,8 @@ def in_autocommit(connection: Connection) -> bool:
 def run(connection: Connection, statement: str) -> CursorResult[Any]:
     """One round trip; the answer is the last statement's. A percent sign is just that."""
     return connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
+
+
+def rows(connection: Connection, statement: str) -> list[Any]:
+    """All rows of `run`."""
+    return list(run(connection, statement))

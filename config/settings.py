@@ -110,6 +110,24 @@ def load_settings(env: Mapping[str, str] | None = None, env_file: Path | Ellipsi
     return settings.model_copy(update={"warnings": (*found.warnings, *_oddities(settings))})
 
 
+def load_target(env: Mapping[str, str] | None = None, env_file: Path | EllipsisType | None = ...) -> DatabaseUrl:
+    """The target alone, past any pooler: for the day when the source is gone and nothing else need be right.
+
+    Raises SettingsFault.
+    """
+    env = os.environ if env is None else env
+    name = "RAILWAY_BACKUP_DB_URL"
+    path = _env_file(env) if isinstance(env_file, EllipsisType) else env_file
+    found = gather(env, path, names=(name,), secret_names=(name,))
+    if name not in found.texts:
+        faults = [fault for fault in found.faults if name in fault]
+        raise SettingsFault(tuple(faults or [f"{name} is not set. {Settings.model_fields[name.lower()].description}"]))
+    try:
+        return DatabaseUrl.parse(found.texts[name]).direct()[0]
+    except UrlFault as fault:
+        raise SettingsFault((f"{name} {fault.predicate}",)) from None
+
+
 def is_secret(name: str) -> bool:
     """Whether a setting's value must never be shown; by its name in lower case."""
     return any(isinstance(mark, Secret) for mark in Settings.model_fields[name].metadata)

@@ -5,6 +5,7 @@ import click
 from worker.commands.boundary import ExplainingGroup, debug_option
 from worker.commands.demo import demo
 from worker.commands.run import run
+from worker.commands.stewardship import adopt, promote
 
 PROGRAM = "railway-neon-sync"
 
@@ -32,6 +33,8 @@ def cli() -> None:
 
 cli.add_command(run)
 cli.add_command(demo)
+cli.add_command(adopt)
+cli.add_command(promote)
 
 
 def main() -> None:

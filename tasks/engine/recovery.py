@@ -92,6 +92,12 @@ def _end_source_sessions(run: Run) -> None:
 
 def _end_published(run: Run, state: TargetState, source: Manifest, safety: Manifest, cause: str) -> Ending:
     """The new content is in place, proved before it was published, and its verification is not finished."""
+    if state.mark is not None and state.mark.promoted is not None:
+        return Ending(
+            outcome="held",
+            error=f"the backup database {run.target_name} was promoted while this run verified it: it is production "
+            f"now and was left alone; the content that it replaced is kept as {run.previous_name} if method swap did it",
+        )
     try:
         confirm(run, source, safety, unlogged=False)
     except NotEqual as error:

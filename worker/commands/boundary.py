@@ -72,10 +72,15 @@ def debugging() -> bool:
 def read_settings() -> Settings:
     """The settings, with their warnings told on standard error. Raises SettingsFault, which tells every fault."""
     settings = load_settings()
-    click.get_current_context().meta[_SECRETS] = settings.secrets
+    remember_secrets(settings.secrets)
     for warning in settings.warnings:
         say(f"warning: {warning}")
     return settings
+
+
+def remember_secrets(secrets: tuple[str, ...]) -> None:
+    """What must never stand in a message of this command."""
+    click.get_current_context().meta[_SECRETS] = secrets
 
 
 def say(text: str) -> None:

@@ -1,0 +1,107 @@
+"""Two decisions of people about the target: it is ours to overwrite (adopt), or it is production now (promote).
+
+Both stand in the mark, on the server itself: the loss of Redis, journal and volume does not undo them.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from sqlalchemy.engine import Connection
+
+from tasks.engine.connections import Server
+from tasks.engine.content import Content, content_digest, read_content
+from tasks.engine.dumping import identity
+from tasks.engine.errors import BackupError
+from tasks.engine.mark import Mark, TargetState, identifier, read_state, set_mark_statement
+from tasks.engine.replacing import fence
+
+_LOCK_TIMEOUT = "SET LOCAL lock_timeout = '30s'"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Holding:
+    """What stands in the target now, for a person who decides about it."""
+
+    host: str
+    port: int
+    database: str
+    tables: int
+    rows: int
+    mark: Mark | None
+
+    @property
+    def told(self) -> str:
+        return f"database {self.database} at {self.host}:{self.port} holds {self.tables} tables with {self.rows} rows"
+
+
+def look(server: Server) -> Holding:
+    """Read the target; changes nothing."""
+    with server.open() as connection:
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        return _holding(server, read_content(connection), _state(server, connection))
+
+
+def adopt(server: Server, *, now: datetime) -> Holding:
+    """Let scheduled runs overwrite what the target holds now, and nothing that is written to it later.
+
+    It lifts a promotion too.
+    """
+    with _marking(server) as (connection, state):
+        content = read_content(connection)
+        mark = Mark(
+            run_id="adopted",
+            snapshot_at=now.isoformat(timespec="seconds"),
+            content_digest=content_digest(content),
+            source=state.mark.source if state.mark else "unknown",
+            adopted=now.isoformat(timespec="seconds"),
+        )
+        connection.exec_driver_sql(set_mark_statement(server.url.dbname, mark.as_comment()))
+        connection.commit()
+    return _holding(server, content, TargetState(oid=state.oid, comment=mark.as_comment()))
+
+
+def promote(server: Server, *, now: datetime) -> Mark:
+    """Make the copy production: no run overwrites it any more, and ordinary sessions may write.
+
+    It needs the target alone: the source may be gone.
+    """
+    with _marking(server) as (connection, state):
+        before = state.mark or Mark(
+            run_id="promoted", snapshot_at="unknown", content_digest="unknown", source=identity(connection)
+        )
+        mark = replace(before, promoted=before.promoted or now.isoformat(timespec="seconds"))
+        name = identifier(server.url.dbname)
+        connection.exec_driver_sql(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+        connection.exec_driver_sql(set_mark_statement(server.url.dbname, mark.as_comment()))
+        connection.commit()
+    return mark
+
+
+@contextmanager
+def _marking(server: Server) -> Iterator[tuple[Connection, TargetState]]:
+    """One transaction under the fence: no run publishes meanwhile, and one that would afterwards finds another mark."""
+    maintenance = fence.find_maintenance_database(server)
+    with server.open(maintenance or server.url.dbname) as guard, server.open() as connection:
+        guard.exec_driver_sql(_LOCK_TIMEOUT)
+        guard.exec_driver_sql(fence.take_lock_statement(server.url.dbname))
+        yield connection, _state(server, connection)
+
+
+def _state(server: Server, connection: Connection) -> TargetState:
+    state = read_state(connection, server.url.dbname)
+    if state is None:
+        raise BackupError(f"the database {server.url.dbname} does not exist any more")
+    return state
+
+
+def _holding(server: Server, content: Content, state: TargetState) -> Holding:
+    return Holding(
+        host=server.url.host,
+        port=server.url.port,
+        database=server.url.dbname,
+        tables=len(content.tables),
+        rows=sum(table.rows for table in content.tables),
+        mark=state.mark,
+    )

@@ -1,0 +1,109 @@
+"""`railway-neon-sync adopt` and `promote`: two decisions of people about the backup database."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from config.settings import load_target
+from worker.commands.boundary import debug_option, remember_secrets, say
+
+if TYPE_CHECKING:
+    from tasks.engine.connections import Server
+
+_LIMIT_S = 600
+_CONNECT_TIMEOUT_S = 20
+
+
+@click.command(
+    epilog="""
+    \b
+    Examples:
+      railway-neon-sync adopt                          shows what stands there, asks for the database's name
+      railway-neon-sync adopt --yes-overwrite railway  the same without asking, for a script
+
+    Needed once, when the Railway database was filled by another tool; after somebody wrote to the copy and that may be
+    lost; and to come back after `promote`. What is written to it after this command holds the next run again.
+    """
+)
+@click.option("--yes-overwrite", metavar="NAME", help="The database's name, in place of typing it.")
+@debug_option
+def adopt(*, yes_overwrite: str | None) -> None:
+    """Let the next runs overwrite what the backup database holds now."""
+    from tasks.engine import stewardship  # noqa: PLC0415 - no other command waits for the engine
+
+    with _target() as server:
+        holding = stewardship.look(server)
+        say(f"The {holding.told}.")
+        _demand_name(holding.database, yes_overwrite)
+        stewardship.adopt(server, now=datetime.now(UTC))
+    click.echo(f"adopted: the next run overwrites database {holding.database}; a safety backup is made before it does")
+
+
+@click.command(
+    epilog="""
+    \b
+    Examples:
+      railway-neon-sync promote
+      RAILWAY_BACKUP_DB_URL=postgresql://... railway-neon-sync promote
+
+    It needs nothing but RAILWAY_BACKUP_DB_URL: no source, no Redis, no worker, no journal. Scheduled runs are held
+    from then on, on every host. To make the database a backup again: railway-neon-sync adopt
+    """
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the facts as JSON on standard output.")
+@debug_option
+def promote(*, as_json: bool) -> None:
+    """Make the backup database production: the source is lost, and the application goes on there."""
+    from tasks.engine import stewardship  # noqa: PLC0415
+
+    now = datetime.now(UTC)
+    with _target() as server:
+        mark = stewardship.promote(server, now=now)
+        place = {"host": server.url.host, "port": server.url.port, "database": server.url.dbname}
+    age = _age(mark.snapshot_at, now)
+    if as_json:
+        click.echo(
+            json.dumps({**place, "promoted": mark.promoted, "snapshot_at": mark.snapshot_at, "run": mark.run_id})
+        )
+        return
+    click.echo(f"promoted: database {place['database']} is production now; no run overwrites it")
+    click.echo(f"its content is of {mark.snapshot_at}{age}, copied by run {mark.run_id}")
+    click.echo(f"point the application at host {place['host']}, port {place['port']}, database {place['database']},")
+    click.echo("with the user and password of RAILWAY_BACKUP_DB_URL, or a role that has grants there")
+    click.echo("until you come back, every scheduled run ends as held: that is expected, and not a fault")
+    click.echo("to come back: move the data to the new source, set DATABASE_URL, then: railway-neon-sync adopt")
+
+
+@contextmanager
+def _target() -> "Iterator[Server]":
+    from tasks.engine.connections import Server  # noqa: PLC0415
+    from tasks.engine.watch import Watch  # noqa: PLC0415
+
+    url = load_target()
+    remember_secrets(url.secrets)
+    with Watch("this command", _LIMIT_S) as watch:
+        yield Server(
+            role="target",
+            url=url,
+            application_name="railway-neon-sync/command",
+            watch=watch,
+            connect_timeout_s=_CONNECT_TIMEOUT_S,
+        )
+
+
+def _demand_name(name: str, given: str | None) -> None:
+    typed = given if given is not None else click.prompt("Type the database's name to let it be overwritten", err=True)
+    if typed != name:
+        raise click.UsageError(f"the database is called {name}, not {typed}; nothing was changed")
+
+
+def _age(snapshot_at: str, now: datetime) -> str:
+    try:
+        hours = (now - datetime.fromisoformat(snapshot_at)).total_seconds() / 3600
+    except ValueError:
+        return ""
+    return f" ({hours:.1f} hours old)"

@@ -95,25 +95,40 @@ class TerminalDisplay:
 
 
 class Steps:
-    """What was shown of a run, so that news from several sources are each told once."""
+    """What was shown of a run: news from several sources are each told once, and in their order.
+
+    A step's beginning may be heard of before its predecessor's end: it is held back until then.
+    """
 
     def __init__(self, display: Display) -> None:
         self.display = display
-        self._shown: dict[str, str] = {}
+        self._current: tuple[str, str] | None = None
+        self._next: tuple[str, str] | None = None
         self._ended: set[str] = set()
 
     def working(self, step: str, doing: str = "") -> None:
         """A step begins, or has come further."""
-        if step in self._ended or self._shown.get(step) == doing or (step in self._shown and not doing):
+        if step in self._ended:
             return
-        self._shown[step] = doing
-        self.display.working(step, doing)
+        if self._current is not None and self._current[0] != step:
+            self._next = (step, doing)
+        elif self._current is None or (doing and self._current[1] != doing):
+            self._current = (step, doing)
+            self.display.working(step, doing)
 
     def ended(self, step: str, *, good: bool, seconds: float | None, summary: str) -> None:
         """A step is over."""
-        if step not in self._ended:
-            self._ended.add(step)
-            self.display.ended(step, good=good, seconds=seconds, summary=summary)
+        if step in self._ended:
+            return
+        self._ended.add(step)
+        self.display.ended(step, good=good, seconds=seconds, summary=summary)
+        self._current, waiting, self._next = None, self._next, None
+        if waiting is not None:
+            self.working(*waiting)
+
+    def knows(self, report: Mapping[str, Any]) -> bool:
+        """Whether the end of each of the report's steps was shown."""
+        return self._ended >= {step["name"] for step in report.get("steps", ())}
 
     def complete(self, report: Mapping[str, Any]) -> None:
         """Show what the report knows and nobody told."""

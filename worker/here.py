@@ -149,7 +149,9 @@ def _signals(say: Callable[[str], None]) -> Iterator[_Caught]:
         if len(caught.names) == 2:
             say("the run is still being ended; once more leaves that to the next run")
 
-    before = {number: signal.signal(number, remember) for number in _SIGNALS}
+    # One that is ignored stays so: that is what nohup asks for.
+    heard = [number for number in _SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, remember) for number in heard}
     try:
         yield caught
     finally:

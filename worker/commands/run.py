@@ -3,7 +3,7 @@
 import json
 import logging
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,9 @@ from worker.commands.boundary import EXIT_CODES, FAILED, INTERRUPTED, debug_opti
 
 if TYPE_CHECKING:
     from tasks.means import Observer
+
+# A report, if there is one, and the exit code.
+Ended = tuple[Mapping[str, Any] | None, int]
 
 
 @click.command(
@@ -58,7 +61,7 @@ def run(ctx: click.Context, *, here: bool, no_wait: bool, as_json: bool, accept_
     if here:
         report, code = _run_here(settings, accept_shrink)
     else:
-        raise NotImplementedError
+        report, code = _run_there(settings, accept_shrink, wait=not no_wait)
     if report is not None:
         print_outcome(report, as_json=as_json)
     ctx.exit(code)
@@ -69,12 +72,36 @@ def print_outcome(report: Mapping[str, Any], *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(report, indent=2, ensure_ascii=False))
         return
+    if report["outcome"] is None:
+        click.echo(report["run_id"])
+        return
     from worker.report_view import print_report  # noqa: PLC0415 - only for people
 
     print_report(report, Console())
 
 
-def _run_here(settings: Settings, accept_shrink: str | None) -> tuple[Mapping[str, Any] | None, int]:
+def _run_there(settings: Settings, accept_shrink: str | None, *, wait: bool) -> Ended:
+    from worker import follow  # noqa: PLC0415 - Celery
+    from worker.display import showing  # noqa: PLC0415
+
+    app = follow.impatient_app()
+    follow.demand_worker(app)
+    options = {"accept_shrink": accept_shrink} if accept_shrink else {}
+    if not wait:
+        return {"run_id": follow.send(options), "outcome": None}, 0
+    with showing(_cleaner(settings)) as steps:
+        follower = follow.Follower(app, steps)
+        follower.listen()
+        run_id = follow.send(options)
+        try:
+            report = follower.follow(run_id)
+        except KeyboardInterrupt:
+            say(follow.how_to_look(run_id))
+            return None, INTERRUPTED
+    return report, EXIT_CODES.get(report["outcome"], FAILED)
+
+
+def _run_here(settings: Settings, accept_shrink: str | None) -> Ended:
     # Celery's canvas, which orders the steps, comes with these: no other command should wait for it.
     from tasks.engine.lease import open_lease  # noqa: PLC0415
     from tasks.means import open_means  # noqa: PLC0415
@@ -104,7 +131,7 @@ def _shown(settings: Settings) -> "Iterator[Observer]":
         configure_logging(level, settings.log_format, settings.secrets)
         yield here.logging_observer()
         return
-    with showing(lambda text: harmless(mask(text, settings.secrets))) as steps:
+    with showing(_cleaner(settings)) as steps:
         root, lines = logging.getLogger(), here.StepLines(steps)
         root.addHandler(lines)
         root.setLevel(logging.INFO)
@@ -112,3 +139,7 @@ def _shown(settings: Settings) -> "Iterator[Observer]":
             yield here.observer(steps)
         finally:
             root.removeHandler(lines)
+
+
+def _cleaner(settings: Settings) -> Callable[[str], str]:
+    return lambda text: harmless(mask(text, settings.secrets))

@@ -96,7 +96,7 @@ def _end_published(run: Run, state: TargetState, source: Manifest, safety: Manif
         return Ending(
             outcome="held",
             error=f"the backup database {run.target_name} was promoted while this run verified it: it is production "
-            f"now and was left alone; the content that it replaced is kept as {run.previous_name} if method swap did it",
+            "now and was left alone",
         )
     try:
         confirm(run, source, safety, unlogged=False)

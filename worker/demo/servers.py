@@ -128,8 +128,10 @@ class PostgresServer:
         secret.write_text(self.password)
         self._give(secret)
         self._run(
-            [self._tool("initdb"), "-D", str(self.data), "-U", "postgres", "--encoding=UTF8", "--locale=C"]
-            + ["--auth=scram-sha-256", f"--pwfile={secret}", "--no-sync", *self.initdb_options]
+            [
+                *(self._tool("initdb"), "-D", str(self.data), "-U", "postgres", "--encoding=UTF8", "--locale=C"),
+                *("--auth=scram-sha-256", f"--pwfile={secret}", "--no-sync", *self.initdb_options),
+            ]
         )
         secret.unlink()
         lines = {
@@ -255,8 +257,10 @@ class ValkeyServer:
         self.root.mkdir(parents=True, exist_ok=True)
         with (self.root / "valkey.log").open("ab") as log:
             self.process = subprocess.Popen(  # noqa: S603
-                [str(get_binary_path()), "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
-                + ["--appendonly", "no", "--dir", str(self.root)],
+                [
+                    *(str(get_binary_path()), "--port", str(self.port), "--bind", "127.0.0.1"),
+                    *("--save", "", "--appendonly", "no", "--dir", str(self.root)),
+                ],
                 stdout=log,
                 stderr=log,
                 start_new_session=True,

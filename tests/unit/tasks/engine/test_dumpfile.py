@@ -84,6 +84,7 @@ def test_progress_ends_with_the_files_size(write_dump: WriteDump) -> None:
         b"COMMENT ON TABLE public.t IS 'it''s; -- /* \"\n\\.\n';",
         b"COMMENT ON TABLE public.t IS E'a\\'; \\\\';",
         b"COMMENT ON TABLE public.t IS E'a''; b\\';'\n   'and\\'; on';",
+        b"CREATE VIEW v AS SELECT E'a' 'b\\';",
         b"COMMENT ON TABLE public.t IS U&'\\0041;';",
         b"CREATE FUNCTION f() RETURNS text AS $$ ; \\.\nCOPY x FROM stdin;\n $x$ ' \" $$;",
         b"CREATE FUNCTION f() RETURNS text AS $_a1$ ; $$ $_a $_a1 $_a1$;",

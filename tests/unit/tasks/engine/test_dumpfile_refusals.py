@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tasks.engine.dumpfile import inspect_dump
+from tasks.engine.dumpfile_source import BLOCK_BYTES
 from tasks.engine.errors import DumpRefused
 from tests.unit.tasks.engine.dumpfile_texts import BODY_LINE, HEADER, PREAMBLE, TRAILER, USERS, WriteDump, dump_text
 
@@ -189,7 +190,7 @@ def test_the_content_of_large_objects_may_stand_between_begin_and_commit(write_d
         b"COPY public.users FROM '/etc/passwd';",
         b"COPY public.users (id) TO stdout;",
         b"COPY public.users (id) FROM stdin WITH (FORMAT binary);",
-        b"COPY public.users (id) FROM stdin; SELECT 1;\n\\.",
+        b"COPY public.users (id) FROM stdin; CREATE SCHEMA t;\n\\.",
     ],
 )
 def test_a_statement_that_pg_dump_does_not_write_is_refused(write_dump: WriteDump, statement: bytes) -> None:
@@ -252,6 +253,12 @@ def test_a_character_that_is_cut_by_the_border_of_a_read_is_valid(write_dump: Wr
         assert inspect_dump(write_dump(b"COPY public.t (a) FROM stdin;\n" + rows + b"\\.\n")).rows == {
             ("public", "t"): 1
         }
+
+
+def test_half_a_character_before_the_border_of_a_read_is_refused(write_dump: WriteDump) -> None:
+    copy = b"COPY public.t (a) FROM stdin;\n"
+    rows = b"x" * (BLOCK_BYTES - len(HEADER + PREAMBLE + copy) - 1) + b"\xc3" + b"xyz\n"
+    assert "are not UTF-8" in _refusal(write_dump(copy + rows + b"\\.\n"))
 
 
 def test_bytes_of_another_encoding_are_not_refused(tmp_path: Path) -> None:

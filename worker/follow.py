@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, Self
 
 from celery import Celery
 from celery.events import EventReceiver
@@ -96,19 +96,35 @@ def result_of(app: Celery, run_id: str) -> Mapping[str, Any] | None:
 
 
 class Follower:
-    """Listens to what workers tell; made before a run is sent, so that no step is missed."""
+    """Listens to what workers tell; entered before a run is sent, so that no step is missed.
 
-    def __init__(self, app: Celery, steps: Steps, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._app, self._steps, self._clock = app, steps, clock
+    mind: called again and again while a run is followed; what it raises ends that.
+    """
+
+    def __init__(
+        self,
+        app: Celery,
+        steps: Steps,
+        *,
+        mind: Callable[[], None] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._app, self._steps, self._mind, self._clock = app, steps, mind, clock
+        self._receiver: _Receiver | None = None
         self._events: SimpleQueue[dict[str, Any]] = SimpleQueue()
         self._names: dict[str, str] = {}
         self._heard_at = clock()
 
-    def listen(self) -> None:
+    def __enter__(self) -> Self:
         """Begin to receive events; without them a run is followed all the same."""
         ready = threading.Event()
         threading.Thread(target=self._receive, args=(ready,), name="events", daemon=True).start()
         ready.wait(_READY_S)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._receiver is not None:
+            self._receiver.should_stop = True
 
     def follow(self, run_id: str) -> Mapping[str, Any]:
         """Wait for the run's real end, however long it takes; its report. Raises ResultLost."""
@@ -128,6 +144,7 @@ class Follower:
                 report = None
             if report is not None:
                 return self._complete(run_id, report)
+            self._mind()
             self._mind_the_silence()
             time.sleep(_POLL_S)
 
@@ -190,9 +207,9 @@ class Follower:
 
     def _receive(self, ready: threading.Event) -> None:
         with suppress(Exception), self._app.connection_for_read() as connection:
-            receiver = _Receiver(connection, handlers={"*": self._events.put}, app=self._app)
-            receiver.ready = ready
-            receiver.capture(wakeup=False)
+            self._receiver = _Receiver(connection, handlers={"*": self._events.put}, app=self._app)
+            self._receiver.ready = ready
+            self._receiver.capture(wakeup=False)
 
 
 class _Receiver(EventReceiver):  # type: ignore[misc] # Celery has no types

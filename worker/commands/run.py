@@ -89,9 +89,7 @@ def _run_there(settings: Settings, accept_shrink: str | None, *, wait: bool) -> 
     options = {"accept_shrink": accept_shrink} if accept_shrink else {}
     if not wait:
         return {"run_id": follow.send(options), "outcome": None}, 0
-    with showing(_cleaner(settings)) as steps:
-        follower = follow.Follower(app, steps)
-        follower.listen()
+    with showing(_cleaner(settings)) as steps, follow.Follower(app, steps) as follower:
         run_id = follow.send(options)
         try:
             report = follower.follow(run_id)

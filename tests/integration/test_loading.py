@@ -146,8 +146,8 @@ def test_the_connection_speaks_its_own_encoding_again(
     with closing(psycopg2.connect(source_server.dsn(new_database(source_server, "ours")))) as connection:
         load_dump(connection, path, sha256=inspect_dump(path).sha256, session_settings=SETTINGS)
         with connection.cursor() as cursor:
-            cursor.execute("SELECT 'é€'")
-            assert cursor.fetchone() == ("é€",)
+            cursor.execute("SELECT length('é€')")
+            assert cursor.fetchone() == (2,)
 
 
 def test_many_small_tables_need_few_round_trips_and_empty_ones_none(

@@ -10,8 +10,11 @@ from psycopg2.extensions import TRANSACTION_STATUS_INERROR
 from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2 names its class in lower case
 
 from tasks.engine.dumpfile import inspect_dump
+from tasks.engine.dumpfile_reader import Statement, open_dump
+from tasks.engine.dumpfile_rules import Kind
 from tasks.engine.errors import BackupError, DumpRefused, LoadFailed, ServerUnreachable
 from tasks.engine.loading import load_dump
+from tasks.engine.loading_session import LoadSession
 from tests.conftest import execute
 from tests.integration.loading_support import SETTINGS, NewDatabase, dump_text
 from tests.unit.tasks.engine.dumpfile_texts import BODY_LINE
@@ -197,6 +200,23 @@ def test_a_dump_that_changes_how_its_strings_are_read_is_stopped(
     )
     with _connected(source_server, new_database, autocommit=autocommit) as connection:
         assert "standard_conforming_strings" in _failure(connection, path)
+
+
+@pytest.mark.parametrize(("autocommit", "hidden"), [(False, b"COMMIT;"), (False, b"COMMIT; BEGIN;"), (True, b"BEGIN;")])
+def test_a_transaction_that_the_reader_overlooked_is_noticed(
+    source_server: PostgresServer, new_database: NewDatabase, tmp_path: Path, hidden: bytes, *, autocommit: bool
+) -> None:
+    path = _write(tmp_path, _TABLE)
+    statement = Statement(text=b"CREATE SCHEMA s; " + hidden + b" CREATE SCHEMA u;", line=1, kind=Kind.DEFINITION)
+    with (
+        _connected(source_server, new_database, autocommit=autocommit) as connection,
+        open_dump(path) as dump,
+        connection.cursor() as cursor,
+    ):
+        session = LoadSession(connection, cursor, dump)
+        session.add(statement)
+        with pytest.raises(LoadFailed):
+            session.flush()
 
 
 def test_session_settings_that_change_the_encoding_are_refused(

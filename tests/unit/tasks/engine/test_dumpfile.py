@@ -116,6 +116,13 @@ def test_without_standard_conforming_strings_a_backslash_escapes_in_every_string
     assert _texts(path) == [comment]
 
 
+def test_without_standard_conforming_strings_the_backslash_of_a_sequences_name_is_doubled(tmp_path: Path) -> None:
+    path = tmp_path / "old.sql"
+    body = b"SELECT pg_catalog.setval('public.\"s\\\\x\"', 3, true);\n"
+    path.write_bytes(dump_text(body, preamble=PREAMBLE.replace(b"strings = on", b"strings = off")))
+    assert list(inspect_dump(path).sequences) == [("public", "s\\x")]
+
+
 def test_a_statement_knows_the_line_where_it_begins_and_copy_that_of_its_data(write_dump: WriteDump) -> None:
     path = write_dump(
         b"\n-- a comment\nCREATE TABLE public.users (\n  id integer\n);\n\n" + USERS + b"ALTER TABLE x;\n"

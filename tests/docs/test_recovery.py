@@ -1,0 +1,190 @@
+"""docs/recovery-without-the-tool.md is executed: a shell, psql, a dump of a real run, and nothing of this project."""
+
+import os
+import re
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from tests.docs.documents import ROOT, Block, blocks
+from tests.support import oracle
+from tests.support.installation import Installation, installed, tell
+from worker.demo.servers import PostgresServer, ValkeyServer
+
+PAGE = (ROOT / "docs" / "recovery-without-the-tool.md").read_text()
+BLOCKS = blocks(PAGE, "sh")
+STEPS = [block for block in BLOCKS if block.heading[0].isdigit()]
+RESTORE = next(block for block in STEPS if "--single-transaction" in block.text)
+NEXT = "=== the next block ==="
+# What such a database may hold beside the demo's: objects outside of tables, and a value that COPY writes as
+# `\restrict x`, with a carriage return before it.
+MORE = """
+SELECT lo_from_bytea(4711, 'a large object');
+CREATE TABLE public."Ünusual; name" ("it's" text);
+INSERT INTO public."Ünusual; name" VALUES (E'\\rrestrict x'), (E'\\restrict x'), ('SET transaction_timeout = 0;');
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recovery:
+    """Somebody at a shell who follows the page, in the folder above `backups`."""
+
+    home: Path
+    server: PostgresServer
+    database: str
+
+    @property
+    def folder(self) -> Path:
+        return self.home / "backups" / "unified_database_backup"
+
+    @property
+    def dump(self) -> Path:
+        return max(self.folder.glob("source_db_backup_*.sql"))
+
+    def differences(self, backed_up: Installation) -> list[str]:
+        """Between the source and what was restored, as an independent judge sees it."""
+        expected = oracle.as_restored(backed_up.source, on=backed_up.target_server.dsn())
+        return oracle.differences(expected, oracle.take(self.server.dsn(self.database)))
+
+    def follow(self, steps: Sequence[Block] = STEPS) -> "Followed":
+        """Execute blocks of the page as one session of a shell that stops at the first error.
+
+        Port and database are replaced, as the page tells its reader; the password is typed.
+        """
+        script = f"\necho '{NEXT}'\n".join(block.text for block in steps)
+        for shown, ours in (("PGPORT=5432", f"PGPORT={self.server.port}"), ("=restored", f"={self.database}")):
+            assert shown in script
+            script = script.replace(shown, ours)
+        done = subprocess.run(
+            ["bash", "-c", f"set -eu\n{script}"],
+            input=f"{self.server.password}\n",
+            cwd=self.home,
+            env={"PATH": f"{self.server.binaries.bin_dir}:{os.environ['PATH']}", "LC_ALL": "C.UTF-8"},
+            text=True,
+            capture_output=True,
+            timeout=120,
+            check=False,
+        )
+        return Followed(steps=steps, outputs=done.stdout.split(NEXT), stderr=done.stderr, status=done.returncode)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Followed:
+    """What a session printed, block by block, as far as it went."""
+
+    steps: Sequence[Block]
+    outputs: Sequence[str]
+    stderr: str
+    status: int
+
+    def printed(self, command: str) -> str | None:
+        """What the block with this command printed; None when the session ended before it."""
+        place = next(place for place, block in enumerate(self.steps) if command in block.text)
+        return self.outputs[place].strip() if place < len(self.outputs) else None
+
+
+@pytest.fixture(scope="module")
+def backed_up(
+    source_server: PostgresServer,
+    target_server: PostgresServer,
+    valkey_server: ValkeyServer,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Installation]:
+    """One run of a database with what makes trouble, into the directory that the page names."""
+    home = tmp_path_factory.mktemp("recovery")
+    folder = str(home / "backups" / "unified_database_backup")
+    with installed(source_server, target_server, valkey_server, home, BACKUP_DIR=folder) as installation:
+        installation.on_source(MORE)
+        assert installation.run_here()["outcome"] == "succeeded"
+        yield installation
+
+
+@pytest.fixture
+def recovery(backed_up: Installation) -> Iterator[Recovery]:
+    database = f"restored_{os.getpid()}"
+    yield Recovery(home=backed_up.home, server=backed_up.target_server, database=database)
+    tell(backed_up.target_server.dsn(), f"DROP DATABASE IF EXISTS {database} WITH (FORCE)")
+
+
+@pytest.fixture
+def damage(recovery: Recovery) -> Iterator[Callable[[str], None]]:
+    """Puts another text in the dump's place, for one test."""
+    dump, whole = recovery.dump, recovery.dump.read_bytes()
+
+    def write(text: str) -> None:
+        dump.write_text(text)
+
+    yield write
+    dump.write_bytes(whole)
+
+
+def test_who_follows_the_page_has_the_source_again(recovery: Recovery, backed_up: Installation) -> None:
+    followed = recovery.follow()
+    assert followed.status == 0, followed.stderr
+    assert recovery.differences(backed_up) == []
+    assert followed.printed("STAMP=") == recovery.dump.name
+    assert followed.printed("tail -n 12") == "-- PostgreSQL database dump complete"
+    assert followed.printed("sha256sum --check") == f"{recovery.dump.name}: OK"
+    assert followed.printed("--single-transaction") == ""
+    assert followed.printed("json_to_recordset") == ""
+
+
+def test_a_dump_without_its_end_is_seen_before_anything_is_restored(
+    recovery: Recovery, damage: Callable[[str], None]
+) -> None:
+    damage(recovery.dump.read_text().replace("-- PostgreSQL database dump complete", "--"))
+    followed = recovery.follow()
+    assert followed.status != 0
+    assert followed.printed("tail -n 12") == ""
+    assert followed.printed("createdb") is None
+
+
+def test_a_changed_dump_is_seen_by_its_sum(recovery: Recovery, damage: Callable[[str], None]) -> None:
+    damage(recovery.dump.read_text().replace("user", "usar", 1))
+    followed = recovery.follow()
+    assert followed.status != 0
+    assert followed.printed("sha256sum --check") == f"{recovery.dump.name}: FAILED"
+    assert followed.printed("createdb") is None
+
+
+def test_a_lost_row_is_counted(recovery: Recovery) -> None:
+    lose = "psql --quiet --command='DELETE FROM audit.sign_ins'"
+    steps = [replace(block, text=f"{block.text}{lose}") if block == RESTORE else block for block in STEPS]
+    followed = recovery.follow(steps)
+    assert followed.status == 0, followed.stderr
+    assert re.fullmatch(r"audit\.sign_ins\|0\|instead of \d+", followed.printed("json_to_recordset") or "")
+
+
+@pytest.mark.parametrize(
+    ("heading", "result", "refused"),
+    [
+        ("Without \\restrict", "without_restrict.sql", r"^\\(un)?restrict \w{20,}$"),
+        ("Without transaction_timeout", "without_transaction_timeout.sql", r"\A(.*\n){,40}SET transaction_timeout"),
+    ],
+)
+def test_what_an_older_psql_or_server_refuses_is_taken_out_and_nothing_else(
+    recovery: Recovery, backed_up: Installation, heading: str, result: str, refused: str
+) -> None:
+    repair = next(block for block in BLOCKS if block.heading == heading)
+    instead = replace(RESTORE, text=RESTORE.text.replace("$DUMP", result))
+    place = STEPS.index(RESTORE)
+    followed = recovery.follow([*STEPS[:place], repair, instead, *STEPS[place + 1 :]])
+    assert followed.status == 0, followed.stderr
+    assert re.search(refused, recovery.dump.read_text(), re.MULTILINE)
+    assert not re.search(refused, (recovery.folder / result).read_text(), re.MULTILINE)
+    assert recovery.differences(backed_up) == []
+
+
+def test_the_roles_of_a_safety_backup_are_listed(recovery: Recovery, backed_up: Installation) -> None:
+    role = f"reader_{os.getpid()}"
+    backed_up.on_target(f"CREATE ROLE {role}; GRANT SELECT ON public.users TO {role}")
+    try:
+        assert backed_up.run_here()["outcome"] == "succeeded"
+        listing = next(block for block in BLOCKS if block.heading == "The roles of a safety backup")
+        followed = recovery.follow([*STEPS, listing])
+        assert followed.printed("SAFETY=") == f"postgres\n{role}"
+    finally:
+        backed_up.on_target(f"DROP OWNED BY {role}; DROP ROLE {role}")

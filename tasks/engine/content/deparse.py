@@ -28,7 +28,7 @@ _QUIET = """
       AND (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
 """
 _DEPARSED = expand("""
-    SELECT relname AS name, pg_get_viewdef(c.oid) AS text
+    SELECT relname AS name, rtrim(pg_get_viewdef(c.oid), ';') AS text
     FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname = {schema} AND relkind = 'v'
     UNION ALL
     SELECT relname, rule_action(pg_get_ruledef(w.oid), rulename, nspname, relname)
@@ -137,5 +137,5 @@ def _answer(asked: Deparsed, text: str | None) -> Deparsed | None:
     if text is None:
         return None
     if json.loads(asked.recreate)[0] == "query":
-        return Deparsed(recreate=json.dumps(["query", "", ""]), text=text.rstrip(";"))
+        return Deparsed(recreate=json.dumps(["query", "", ""]), text=text)
     return Deparsed(recreate=asked.recreate, text=text)

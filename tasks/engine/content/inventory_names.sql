@@ -11,6 +11,23 @@ WITH members AS MATERIALIZED (
   FROM pg_class c JOIN schemas s ON s.oid = relnamespace
   WHERE relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'c')
     AND c.oid NOT IN (SELECT objid FROM members WHERE classid = 'pg_class'::regclass)
+), type_names AS NOT MATERIALIZED (
+  SELECT t.oid, t.typnamespace = 'pg_catalog'::regnamespace AS own_, CASE WHEN t.typnamespace = 'pg_catalog'::regnamespace THEN format_type(t.oid, NULL)
+         ELSE ident(nspname) || '.' || coalesce(ident(e.typname) || '[]', ident(t.typname)) END AS name
+  FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace LEFT JOIN pg_type e ON e.oid = t.typelem AND e.typarray = t.oid
+), relation_names AS NOT MATERIALIZED (
+  SELECT c.oid, in_schema(nspname) ident(relname) AS name FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+), routine_names AS NOT MATERIALIZED (
+  SELECT p.oid, in_schema(nspname) ident(proname) || '(' || coalesce((
+           SELECT string_agg(type(argument), ', ' ORDER BY place) FROM unnest(proargtypes) WITH ORDINALITY AS u (argument, place)), '') || ')' AS name
+  FROM pg_proc p JOIN pg_namespace n ON n.oid = pronamespace
+), operator_names AS NOT MATERIALIZED (
+  SELECT o.oid, in_schema(nspname) oprname || ' (' || coalesce(type(oprleft) || ', ', '') || type(oprright) || ')' AS name
+  FROM pg_operator o JOIN pg_namespace n ON n.oid = oprnamespace
+), operator_class_names AS NOT MATERIALIZED (
+  SELECT o.oid, in_schema(nspname) ident(opcname) AS name FROM pg_opclass o JOIN pg_namespace n ON n.oid = opcnamespace
+), collation_names AS NOT MATERIALIZED (
+  SELECT c.oid, in_schema(nspname) ident(collname) AS name FROM pg_collation c JOIN pg_namespace n ON n.oid = collnamespace
 ), every AS (
   SELECT 'pg_namespace'::regclass AS class, s.oid AS id, 'schema' AS kind, s.name AS identity, nspowner AS owner,
          nspacl AS acl, 'n'::"char" AS acl_kind
@@ -90,12 +107,12 @@ WITH members AS MATERIALIZED (
   SELECT 'pg_ts_template', t.oid, 'text search template', s.name || '.' || ident(tmplname), 0, NULL, NULL
   FROM pg_ts_template t JOIN schemas s ON s.oid = tmplnamespace
   UNION ALL
-  SELECT 'pg_cast', oid, 'cast', 'from ' || typed(castsource, -1) || ' to ' || typed(casttarget, -1), 0, NULL, NULL
+  SELECT 'pg_cast', oid, 'cast', 'from ' || type(castsource) || ' to ' || type(casttarget), 0, NULL, NULL
   FROM pg_cast WHERE oid >= 16384
   UNION ALL
   SELECT 'pg_language', oid, 'language', ident(lanname), lanowner, lanacl, 'l' FROM pg_language WHERE oid >= 16384
   UNION ALL
-  SELECT 'pg_transform', t.oid, 'transform', 'of ' || typed(trftype, -1) || ' for ' || ident(lanname), 0, NULL, NULL
+  SELECT 'pg_transform', t.oid, 'transform', 'of ' || type(trftype) || ' for ' || ident(lanname), 0, NULL, NULL
   FROM pg_transform t JOIN pg_language l ON l.oid = trflang WHERE t.oid >= 16384
   UNION ALL
   SELECT 'pg_am', oid, 'access method', ident(amname), 0, NULL, NULL FROM pg_am WHERE oid >= 16384

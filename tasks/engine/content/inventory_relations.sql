@@ -8,7 +8,7 @@ JOIN pg_namespace n ON n.oid = extnamespace
 UNION ALL
 SELECT kind, identity, concat_ws(', ',
          CASE r.relpersistence WHEN 'u' THEN 'unlogged' END,
-         'of type ' || typed(r.reloftype, -1),
+         'of type ' || type(r.reloftype),
          CASE WHEN r.relispartition THEN 'partition of ' WHEN r.relkind IN ('r', 'f') THEN 'inherits ' END
            || (SELECT string_agg(relation(inhparent), ' and ' ORDER BY relation(inhparent)) FROM pg_inherits WHERE inhrelid = r.oid),
          CASE WHEN r.relispartition THEN pg_get_expr(r.relpartbound, r.oid) END,
@@ -38,7 +38,7 @@ SELECT CASE relkind WHEN 'v' THEN 'view query' ELSE 'materialized view query' EN
 FROM relations WHERE relkind IN ('v', 'm')
 UNION ALL
 SELECT 'column', r.name || '.' || ident(attname), concat_ws(', ',
-         CASE WHEN typnamespace = 'pg_catalog'::regnamespace THEN format_type(atttypid, atttypmod) ELSE typed(atttypid, atttypmod) END,
+         CASE WHEN typnamespace = 'pg_catalog'::regnamespace THEN format_type(atttypid, atttypmod) ELSE type_with(atttypid, atttypmod) END,
          CASE WHEN attcollation <> typcollation THEN 'collation ' || collation(attcollation) END,
          CASE WHEN attnotnull THEN 'not null' END,
          CASE attidentity WHEN 'a' THEN 'identity always' WHEN 'd' THEN 'identity by default' END,

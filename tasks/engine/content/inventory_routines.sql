@@ -1,15 +1,15 @@
 -- Functions and what is built upon them: aggregates, types, casts, operators, languages, text search and their like.
 SELECT kind, identity, concat_ws(E', ', CASE prokind WHEN 'w' THEN 'window' END,
          'arguments (' || (SELECT string_agg(concat_ws(' ', CASE mode WHEN 'i' THEN NULL WHEN 'o' THEN 'out' WHEN 'b' THEN 'inout' WHEN 'v' THEN 'variadic' ELSE 'table' END,
-                             ident(nullif(argument, '')), typed(argtype, -1)), ', ' ORDER BY place)
+                             ident(nullif(argument, '')), type(argtype)), ', ' ORDER BY place)
                            FROM unnest(coalesce(proallargtypes, proargtypes::oid[]), proargmodes, proargnames) WITH ORDINALITY AS u (argtype, mode, argument, place)) || ')',
-         'returns ' || CASE WHEN proretset THEN 'set of ' ELSE '' END || typed(prorettype, -1),
+         'returns ' || CASE WHEN proretset THEN 'set of ' ELSE '' END || type(prorettype),
          nullif(pronargdefaults, 0) || ' defaults',
          'language ' || ident(lanname), CASE provolatile WHEN 'i' THEN 'immutable' WHEN 's' THEN 'stable' END,
          CASE WHEN proisstrict THEN 'strict' END, CASE WHEN prosecdef THEN 'security definer' END, CASE WHEN proleakproof THEN 'leakproof' END,
          CASE proparallel WHEN 's' THEN 'parallel safe' WHEN 'r' THEN 'parallel restricted' END,
          'cost ' || procost, 'rows ' || nullif(prorows, 0), 'support ' || routine(prosupport),
-         listed('transforms', (SELECT array_agg(typed(transformed, -1)) FROM unnest(protrftypes) AS transformed)),
+         listed('transforms', (SELECT array_agg(type(transformed)) FROM unnest(protrftypes) AS transformed)),
          listed('set', proconfig), 'in ' || probin, 'as ' || CASE WHEN prosqlbody IS NULL THEN prosrc END), NULL::text
 FROM named JOIN pg_proc p ON class = 'pg_proc'::regclass AND id = p.oid JOIN pg_language l ON l.oid = prolang WHERE prokind <> 'a'
 UNION ALL
@@ -23,15 +23,15 @@ FROM named JOIN pg_proc p ON class = 'pg_proc'::regclass AND id = p.oid WHERE pr
 UNION ALL
 SELECT kind, identity, concat_ws(', ',
          CASE aggkind WHEN 'o' THEN 'ordered set' WHEN 'h' THEN 'hypothetical set' END, 'direct arguments ' || nullif(aggnumdirectargs, 0),
-         listed('arguments', (SELECT array_agg(concat_ws(' ', place, CASE mode WHEN 'v' THEN 'variadic' END, ident(nullif(argument, '')), typed(argtype, -1)))
+         listed('arguments', (SELECT array_agg(concat_ws(' ', place, CASE mode WHEN 'v' THEN 'variadic' END, ident(nullif(argument, '')), type(argtype)))
            FROM unnest(coalesce(proallargtypes, proargtypes::oid[]), proargmodes, proargnames) WITH ORDINALITY AS u (argtype, mode, argument, place))),
-         'returns ' || typed(prorettype, -1), 'transition ' || routine(aggtransfn), 'final ' || routine(aggfinalfn),
+         'returns ' || type(prorettype), 'transition ' || routine(aggtransfn), 'final ' || routine(aggfinalfn),
          'combine ' || routine(aggcombinefn), 'serialize ' || routine(aggserialfn), 'deserialize ' || routine(aggdeserialfn),
          'moving transition ' || routine(aggmtransfn), 'moving inverse ' || routine(aggminvtransfn), 'moving final ' || routine(aggmfinalfn),
          CASE WHEN aggfinalextra THEN 'final extra' END, CASE WHEN aggmfinalextra THEN 'moving final extra' END,
          'final modify ' || aggfinalmodify::text, 'moving final modify ' || aggmfinalmodify::text,
-         'sort ' || operator(aggsortop), 'state ' || typed(aggtranstype, -1), 'space ' || nullif(aggtransspace, 0),
-         'moving state ' || typed(aggmtranstype, -1), 'moving space ' || nullif(aggmtransspace, 0),
+         'sort ' || operator(aggsortop), 'state ' || type(aggtranstype), 'space ' || nullif(aggtransspace, 0),
+         'moving state ' || type(aggmtranstype), 'moving space ' || nullif(aggmtransspace, 0),
          'initial ' || quote_literal(agginitval), 'moving initial ' || quote_literal(aggminitval),
          CASE proparallel WHEN 's' THEN 'parallel safe' WHEN 'r' THEN 'parallel restricted' END), NULL
 FROM named JOIN pg_proc p ON class = 'pg_proc'::regclass AND id = p.oid JOIN pg_aggregate ON aggfnoid = p.oid
@@ -41,19 +41,19 @@ SELECT kind, identity, CASE
          WHEN t.typtype = 'e' THEN 'enum (' || coalesce((SELECT string_agg(quote_literal(enumlabel), ', ' ORDER BY enumsortorder) FROM pg_enum WHERE enumtypid = t.oid), '') || ')'
          -- The order of a composite type's attributes is part of it: ROW(...) goes by place.
          WHEN t.typtype = 'c' THEN 'composite (' || coalesce((
-           SELECT string_agg(ident(attname) || ' ' || typed(atttypid, atttypmod) || coalesce(CASE WHEN attcollation <> y.typcollation THEN ' collate ' || collation(attcollation) END, ''),
+           SELECT string_agg(ident(attname) || ' ' || type_with(atttypid, atttypmod) || coalesce(CASE WHEN attcollation <> y.typcollation THEN ' collate ' || collation(attcollation) END, ''),
                              ', ' ORDER BY attnum)
            FROM pg_attribute JOIN pg_type y ON y.oid = atttypid WHERE attrelid = t.typrelid AND attnum > 0 AND NOT attisdropped), '') || ')'
-         WHEN t.typtype = 'd' THEN concat_ws(', ', 'over ' || typed(t.typbasetype, t.typtypmod),
+         WHEN t.typtype = 'd' THEN concat_ws(', ', 'over ' || type_with(t.typbasetype, t.typtypmod),
            CASE WHEN t.typcollation <> b.typcollation THEN 'collation ' || collation(t.typcollation) END, CASE WHEN t.typnotnull THEN 'not null' END,
            'default ' || CASE WHEN t.typdefaultbin IS NULL THEN t.typdefault END)
-         WHEN t.typtype = 'r' THEN (SELECT concat_ws(', ', 'range of ' || typed(rngsubtype, -1), CASE WHEN rngcollation NOT IN (0, 100) THEN 'collation ' || collation(rngcollation) END,
+         WHEN t.typtype = 'r' THEN (SELECT concat_ws(', ', 'range of ' || type(rngsubtype), CASE WHEN rngcollation NOT IN (0, 100) THEN 'collation ' || collation(rngcollation) END,
              CASE WHEN NOT opcdefault THEN 'by ' || operator_class(rngsubopc) END, 'canonical ' || routine(rngcanonical), 'difference ' || routine(rngsubdiff),
-             'multirange ' || typed(rngmultitypid, -1)) FROM pg_range JOIN pg_opclass o ON o.oid = rngsubopc WHERE rngtypid = t.oid)
+             'multirange ' || type(rngmultitypid)) FROM pg_range JOIN pg_opclass o ON o.oid = rngsubopc WHERE rngtypid = t.oid)
          ELSE concat_ws(', ', 'base', 'input ' || routine(t.typinput), 'output ' || routine(t.typoutput), 'receive ' || routine(t.typreceive), 'send ' || routine(t.typsend),
            'modifier in ' || routine(t.typmodin), 'modifier out ' || routine(t.typmodout), 'analyze ' || routine(t.typanalyze), 'subscript ' || routine(t.typsubscript),
            'length ' || t.typlen, CASE WHEN t.typbyval THEN 'by value' END, 'alignment ' || t.typalign::text, 'storage ' || t.typstorage::text, 'category ' || t.typcategory::text,
-           CASE WHEN t.typispreferred THEN 'preferred' END, 'delimiter ' || t.typdelim::text, 'element ' || typed(t.typelem, -1),
+           CASE WHEN t.typispreferred THEN 'preferred' END, 'delimiter ' || t.typdelim::text, 'element ' || type(t.typelem),
            'default ' || quote_literal(t.typdefault), CASE WHEN t.typcollation <> 0 THEN 'collatable' END)
        END, NULL
 FROM named JOIN pg_type t ON class = 'pg_type'::regclass AND id = t.oid LEFT JOIN pg_type b ON b.oid = t.typbasetype
@@ -78,9 +78,9 @@ SELECT kind, identity, concat_ws(', ', routine(oprcode), 'commutator ' || operat
          'restrict ' || routine(oprrest), 'join ' || routine(oprjoin), CASE WHEN oprcanmerge THEN 'merges' END, CASE WHEN oprcanhash THEN 'hashes' END), NULL
 FROM named JOIN pg_operator o ON class = 'pg_operator'::regclass AND id = o.oid
 UNION ALL
-SELECT kind, identity, concat_ws(', ', 'for ' || typed(opcintype, -1), CASE WHEN opcdefault THEN 'default' END,
+SELECT kind, identity, concat_ws(', ', 'for ' || type(opcintype), CASE WHEN opcdefault THEN 'default' END,
          'family ' || (SELECT ident(nspname) || '.' || ident(opfname) FROM pg_opfamily f JOIN pg_namespace n ON n.oid = opfnamespace WHERE f.oid = opcfamily),
-         'storage ' || typed(opckeytype, -1),
+         'storage ' || type(opckeytype),
          listed('operators', (SELECT array_agg(amopstrategy || ' ' || operator(amopopr)) FROM pg_depend d JOIN pg_amop a ON a.oid = d.objid
                               WHERE d.classid = 'pg_amop'::regclass AND refclassid = 'pg_opclass'::regclass AND refobjid = c.oid)),
          listed('functions', (SELECT array_agg(amprocnum || ' ' || routine(amproc)) FROM pg_depend d JOIN pg_amproc a ON a.oid = d.objid
@@ -88,9 +88,9 @@ SELECT kind, identity, concat_ws(', ', 'for ' || typed(opcintype, -1), CASE WHEN
 FROM named JOIN pg_opclass c ON class = 'pg_opclass'::regclass AND id = c.oid
 UNION ALL
 SELECT kind, identity, concat_ws(', ',
-         listed('operators', (SELECT array_agg(concat_ws(' ', amopstrategy, typed(amoplefttype, -1), typed(amoprighttype, -1), operator(amopopr), CASE amoppurpose WHEN 'o' THEN 'for order' END))
+         listed('operators', (SELECT array_agg(concat_ws(' ', amopstrategy, type(amoplefttype), type(amoprighttype), operator(amopopr), CASE amoppurpose WHEN 'o' THEN 'for order' END))
                               FROM pg_amop WHERE amopfamily = f.oid)),
-         listed('functions', (SELECT array_agg(concat_ws(' ', amprocnum, typed(amproclefttype, -1), typed(amprocrighttype, -1), routine(amproc))) FROM pg_amproc WHERE amprocfamily = f.oid))), NULL
+         listed('functions', (SELECT array_agg(concat_ws(' ', amprocnum, type(amproclefttype), type(amprocrighttype), routine(amproc))) FROM pg_amproc WHERE amprocfamily = f.oid))), NULL
 FROM named JOIN pg_opfamily f ON class = 'pg_opfamily'::regclass AND id = f.oid
 UNION ALL
 SELECT kind, identity, concat_ws(', ', 'from ' || pg_encoding_to_char(conforencoding), 'to ' || pg_encoding_to_char(contoencoding), routine(conproc), CASE WHEN condefault THEN 'default' END), NULL

@@ -26,7 +26,7 @@ SELECT kind, identity, concat_ws(', ', CASE WHEN indisunique THEN 'unique' END,
            SELECT string_agg(concat_ws(' ', coalesce(ident(attname), '<expression>'),
                     CASE WHEN key.coll NOT IN (0, 100) THEN 'collate ' || collation(key.coll) END,
                     CASE WHEN NOT opcdefault THEN operator_class(key.class) END,
-                    CASE WHEN opcintype <> own.typid THEN 'as ' || typed(opcintype, -1) END,
+                    CASE WHEN opcintype <> own.typid THEN 'as ' || type(opcintype) END,
                     listed('with', own.options), CASE WHEN key.option & 1 = 1 THEN 'descending' END,
                     CASE key.option WHEN 1 THEN 'nulls last' WHEN 2 THEN 'nulls first' END, 'statistics ' || own.target,
                     CASE WHEN place > indnkeyatts THEN 'included' END), ', ' ORDER BY place)

@@ -8,33 +8,22 @@ _FOLDER = Path(__file__).parent
 _FILES = ("relations", "rules", "routines", "outside")
 _SINCE = re.compile(r" *-- (?:since (?P<since>\d+)|until (?P<until>\d+)|in (?P<first>\d+) to (?P<last>\d+))$")
 
-_IN_SCHEMA = "CASE {0} WHEN 'pg_catalog' THEN '' ELSE ident({0}) || '.' END || "
 # Names inside end with an underscore: an argument must not meet a name of the shorthand.
 _SHORTHANDS = {
     # Our own rule: quote_ident's depends on the server's list of keywords.
     "ident": """(CASE WHEN {0} ~ '^[a-z_][a-z0-9_$]*$' THEN {0} ELSE '"' || replace({0}, '"', '""') || '"' END)""",
     "quoted": """('"' || replace({0}, '"', '""') || '"')""",
-    "relation": """(SELECT in_schema(nspname) ident(relname) FROM pg_class c_
-        JOIN pg_namespace n_ ON n_.oid = relnamespace WHERE c_.oid = {0})""",
-    "in_schema": _IN_SCHEMA,
+    "in_schema": "CASE {0} WHEN 'pg_catalog' THEN '' ELSE ident({0}) || '.' END ||",
+    "relation": "(SELECT name FROM relation_names n_ WHERE n_.oid = {0})",
+    "routine": "(SELECT name FROM routine_names n_ WHERE n_.oid = {0})",
+    "operator": "(SELECT name FROM operator_names n_ WHERE n_.oid = {0})",
+    "operator_class": "(SELECT name FROM operator_class_names n_ WHERE n_.oid = {0})",
+    "collation": "(SELECT name FROM collation_names n_ WHERE n_.oid = {0})",
+    "type": "(SELECT name FROM type_names n_ WHERE n_.oid = {0})",
     # The modifier of a type that is not the server's own is put behind our spelling of its name.
-    "typed": """(SELECT CASE WHEN t_.typnamespace = 'pg_catalog'::regnamespace THEN format_type({0}, {1}) ELSE
-        regexp_replace(ident(n_.nspname) || '.' || coalesce(ident(e_.typname) || '[]', ident(t_.typname)), '(\\[\\])?$',
+    "type_with": """(SELECT CASE WHEN own_ THEN format_type({0}, {1}) ELSE regexp_replace(name, '(\\[\\])?$',
           coalesce(substring(CASE WHEN {1} >= 0 THEN format_type({0}, {1}) END from '(\\([^()]*\\))(?:\\[\\])?$'), '')
-          || '\\1') END
-        FROM pg_type t_ JOIN pg_namespace n_ ON n_.oid = t_.typnamespace
-        LEFT JOIN pg_type e_ ON e_.oid = t_.typelem AND e_.typarray = t_.oid WHERE t_.oid = {0})""",
-    "routine": """(SELECT in_schema(nspname) ident(proname) || '(' || coalesce((
-          SELECT string_agg(typed(argument_, -1), ', ' ORDER BY place_)
-          FROM unnest(proargtypes) WITH ORDINALITY AS u_ (argument_, place_)), '') || ')'
-        FROM pg_proc f_ JOIN pg_namespace m_ ON m_.oid = pronamespace WHERE f_.oid = {0})""",
-    "operator": """(SELECT in_schema(nspname) oprname || ' (' || coalesce(typed(oprleft, -1) || ', ', '')
-          || typed(oprright, -1) || ')'
-        FROM pg_operator o_ JOIN pg_namespace m_ ON m_.oid = oprnamespace WHERE o_.oid = {0})""",
-    "operator_class": """(SELECT in_schema(nspname) ident(opcname) FROM pg_opclass o_
-        JOIN pg_namespace n_ ON n_.oid = opcnamespace WHERE o_.oid = {0})""",
-    "collation": """(SELECT in_schema(nspname) ident(collname) FROM pg_collation c_
-        JOIN pg_namespace n_ ON n_.oid = collnamespace WHERE c_.oid = {0})""",
+          || '\\1') END FROM type_names n_ WHERE n_.oid = {0})""",
     "listed": """(SELECT {0} || ' (' || string_agg(item_, ', ' ORDER BY item_ COLLATE "C") || ')'
         FROM unnest({1}) AS item_)""",
     "options": """(SELECT 'options (' || string_agg(CASE WHEN option_ ~* '^[^=]*(pass|secret|token|key)'
@@ -56,7 +45,7 @@ _SHORTHANDS = {
     "expression_of": "json_build_array('query', 'SELECT 1 AS one FROM ONLY ' || {0} || ' WHERE ROW(', "
     "') IS NULL')::text",
     # What follows the table's name in CREATE RULE.
-    "rule_action": """(SELECT substr(rest_, strpos(rest_, table_) + length(table_)) FROM (
+    "rule_action": """(SELECT rtrim(substr(rest_, strpos(rest_, table_) + length(table_)), ';') FROM (
           SELECT substr({0}, length('CREATE RULE ' || quote_ident({1}) || ' AS') + 1),
                  ' TO ' || quote_ident({2}) || '.' || quote_ident({3})) AS r_ (rest_, table_))""",
 }
@@ -68,12 +57,14 @@ def inventory_query(major: int, *, privileges: bool) -> str:
     """The one query for a server of this major version; its columns: kind, identity, definition, recreate."""
     files = (*_FILES, "privileges") if privileges else _FILES
     text = _read("names", major) + "\nUNION ALL\n".join(_read(name, major) for name in files)
-    return expand(text)
+    return re.sub(r"\s+", " ", expand(text))  # no literal in these files holds two blanks
 
 
 def _read(name: str, major: int) -> str:
     lines = (_FOLDER / f"inventory_{name}.sql").read_text(encoding="utf-8").splitlines()
-    return "\n".join(_SINCE.sub("", line) for line in lines if _known(line, major) and not line.startswith("--"))
+    return "\n".join(
+        _SINCE.sub("", line) for line in lines if _known(line, major) and not line.lstrip().startswith("--")
+    )
 
 
 def _known(line: str, major: int) -> bool:

@@ -91,6 +91,9 @@ class Declarations(BaseSettings):
         None, description="The folder of pg_dump, to be used before any other that is found."
     )
     keep_owners: Truth = Field(default=False, description="Whether the copy keeps the source's owners and privileges.")
+    copy_read_only: Truth = Field(
+        default=False, description="Whether the copy refuses ordinary writes between runs; `promote` lifts it."
+    )
     source_blocked_s: Annotated[int, Whole("seconds")] = Field(
         5, description="The dump gives way when somebody at the source waits behind it for so long."
     )

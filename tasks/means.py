@@ -1,6 +1,5 @@
 """What a task of this process works with: the settings, the journal, the lock. Made once, from the environment."""
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -49,7 +48,6 @@ def current_means() -> Means:
 def open_means(settings: Settings, *, lease: Lease | None, tell: Teller, observe: Observer | None = None) -> Means:
     """The journal is created where it is missing, in its private folder."""
     ensure_private_dir(settings.backup_dir)
-    os.umask(0o077)  # the journal, the dumps, and what SQLite makes beside it, are nobody else's
     journal = Journal(settings.journal_url.get_secret_value(), pair=settings.pair)
     return Means(settings=settings, journal=journal, lease=lease, tell=tell, observe=observe)
 

@@ -6,9 +6,10 @@ Each change that must not happen twice is a compare-and-set: one statement, whos
 
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -283,6 +284,9 @@ def _engine(url: str) -> Engine:
         if not url.startswith("sqlite"):
             return sa.create_engine(url, poolclass=NullPool)
         engine = sa.create_engine(url, poolclass=NullPool, connect_args={"timeout": _BUSY_TIMEOUT_S})
+    if engine.url.database:
+        with suppress(OSError):  # SQLite says what is wrong; what it makes beside the file has the file's mode
+            Path(engine.url.database).touch(mode=0o600, exist_ok=True)
 
     @sa.event.listens_for(engine, "connect")
     def _configure(raw: Any, _record: Any) -> None:

@@ -23,6 +23,7 @@ class Mark:
     source: str
     promoted: str | None = None  # ISO 8601, when the copy became production
     adopted: str | None = None  # ISO 8601, when somebody let us overwrite what stood here
+    read_only: bool | None = None  # we made it refuse ordinary writes
 
     def as_comment(self) -> str:
         known = {key: value for key, value in asdict(self).items() if value is not None}

@@ -27,8 +27,13 @@ def restore_target(run: Run, source: Manifest, safety: Manifest, expected: Targe
     """Replace the target's content by the source dump, or leave everything as it was."""
     if not run.journal.begin_restore(run.id):
         raise RunLost("another process has ended this run meanwhile; this one stops")
+    wanted, was = run.settings.copy_read_only, bool(expected.mark and expected.mark.read_only)
     mark = Mark(
-        run_id=run.id, snapshot_at=source.taken_at, content_digest=source.content_digest, source=source.identity
+        run_id=run.id,
+        snapshot_at=source.taken_at,
+        content_digest=source.content_digest,
+        source=source.identity,
+        read_only=wanted or None,
     )
     notes = replace(
         run,
@@ -40,6 +45,7 @@ def restore_target(run: Run, source: Manifest, safety: Manifest, expected: Targe
             properties=safety.properties,
             grants=None if run.settings.keep_owners else safety.grants,
             comment=mark.as_comment(),
+            read_only=wanted if wanted or was else None,  # what somebody else set is not touched
         ),
     )
     log.info("✅ Railway backup database restored successfully", extra={"event": "restored"})

@@ -56,6 +56,7 @@ def adopt(server: Server, *, now: datetime) -> Holding:
             content_digest=content_digest(content),
             source=state.mark.source if state.mark else "unknown",
             adopted=now.isoformat(timespec="seconds"),
+            read_only=state.mark.read_only if state.mark else None,
         )
         connection.exec_driver_sql(set_mark_statement(server.url.dbname, mark.as_comment()))
         connection.commit()
@@ -71,7 +72,7 @@ def promote(server: Server, *, now: datetime) -> Mark:
         before = state.mark or Mark(
             run_id="promoted", snapshot_at="unknown", content_digest="unknown", source=identity(connection)
         )
-        mark = replace(before, promoted=before.promoted or now.isoformat(timespec="seconds"))
+        mark = replace(before, promoted=before.promoted or now.isoformat(timespec="seconds"), read_only=None)
         name = identifier(server.url.dbname)
         connection.exec_driver_sql(f"ALTER DATABASE {name} RESET default_transaction_read_only")
         connection.exec_driver_sql(set_mark_statement(server.url.dbname, mark.as_comment()))

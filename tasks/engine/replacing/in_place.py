@@ -18,7 +18,7 @@ from tasks.engine.mark import identifier, set_mark_statement
 from tasks.engine.proof import demand_equal
 from tasks.engine.replacing import fence
 from tasks.engine.replacing.clearing import clear_database, lock_tables
-from tasks.engine.replacing.filling import fill
+from tasks.engine.replacing.filling import fill, read_only_statement
 from tasks.engine.replacing.interface import Replacement
 from tasks.engine.run import Run
 
@@ -79,6 +79,8 @@ class InPlace:
         fault_point("publish.before")
         run.still_ours()
         connection.exec_driver_sql(fence.compare_statement(run.target_name, self.what.expected))
+        if statement := read_only_statement(self.what, run.target_name):
+            connection.exec_driver_sql(statement)
         connection.exec_driver_sql(set_mark_statement(run.target_name, self.what.comment))
         connection.commit()
         fault_point("publish.after")

@@ -26,6 +26,7 @@ class Replacement:
     properties: Mapping[str, Any]  # of the target database, to be carried over
     grants: str | None  # of the target's objects, to be put back
     comment: str | None  # the target's comment afterwards: the new mark
+    read_only: bool | None = None  # make it refuse ordinary writes, or allow them again; None: as it was
 
 
 class Replacing(Protocol):

@@ -19,7 +19,7 @@ from tasks.engine.faultpoints import fault_point
 from tasks.engine.mark import TargetState, identifier, set_mark_statement
 from tasks.engine.proof import demand_equal
 from tasks.engine.replacing import fence
-from tasks.engine.replacing.filling import fill
+from tasks.engine.replacing.filling import fill, read_only_statement
 from tasks.engine.replacing.interface import Replacement
 from tasks.engine.run import Run
 
@@ -62,6 +62,8 @@ class Swap:
             self.notes += fill(self.run, connection, self.what)
         with target.open(self.run.facts["maintenance"], autocommit=True) as connection:
             self.notes += carry_over.apply_properties(connection, self.what.properties, incoming)
+            if statement := read_only_statement(self.what, incoming):
+                connection.exec_driver_sql(statement)
 
     def prove(self) -> Content:
         with self.run.target.open(self.run.incoming_name) as connection:

@@ -156,7 +156,7 @@ def test_a_journal_of_another_schema_version_is_refused(journal: Journal, tmp_pa
         open_journal(tmp_path)
 
 
-def test_nothing_lies_beside_the_journal_between_calls(journal: Journal, tmp_path: Path) -> None:
+def test_the_journal_is_nobody_elses_and_nothing_lies_beside_it_between_calls(journal: Journal, tmp_path: Path) -> None:
     begin(journal, "a")
     assert [path.name for path in tmp_path.iterdir()] == ["journal.sqlite3"]
-    assert stat.S_ISREG((tmp_path / "journal.sqlite3").stat().st_mode)
+    assert stat.S_IMODE((tmp_path / "journal.sqlite3").stat().st_mode) == 0o600

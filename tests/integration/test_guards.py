@@ -1,0 +1,186 @@
+"""The guards against real databases: what must not be overwritten is not, and the message says what lifts it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+
+from tasks.engine import stewardship
+from tasks.engine.connections import Server
+from tasks.engine.watch import Watch
+from tasks.pipeline import run_here
+from tests.support.installation import CHANGES, Installation, ask, installed
+from worker.demo.servers import PostgresServer, ValkeyServer
+
+Install = Callable[..., Installation]
+
+
+@pytest.fixture(params=["swap", "in_place"])
+def method(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def installation(
+    source_server: PostgresServer, target_server: PostgresServer, valkey_server: ValkeyServer, tmp_path: Path
+) -> Iterator[Installation]:
+    with installed(source_server, target_server, valkey_server, tmp_path) as made:
+        yield made
+
+
+def server_of(installation: Installation) -> Server:
+    url = installation.settings().target
+    return Server(role="target", url=url, application_name="test", watch=Watch("test", 60))
+
+
+def adopt(installation: Installation) -> None:
+    stewardship.adopt(server_of(installation), now=datetime.now(UTC))
+
+
+def demand_held(installation: Installation, report: dict[str, Any], *words: str) -> None:
+    assert report["outcome"] == "held", report["error"]
+    assert [word for word in words if word not in report["error"]] == []
+    assert installation.leftovers() == []
+
+
+def may_write(dsn: str) -> bool:
+    with closing(psycopg2.connect(dsn)) as connection, connection.cursor() as cursor:
+        try:
+            cursor.execute("DELETE FROM users WHERE false")
+        except psycopg2.errors.ReadOnlySqlTransaction:
+            return False
+        return True
+
+
+def test_a_first_run_against_somebodys_database_is_held_once_and_adopt_lifts_it(
+    installation: Installation, method: str
+) -> None:
+    installation.on_target("CREATE TABLE theirs (id int); INSERT INTO theirs VALUES (1), (2)")
+    before = installation.fingerprint()
+    report = installation.run_here(RESTORE_METHOD=method)
+    demand_held(installation, report, "1 tables with 2 rows", "no mark of ours", "railway-neon-sync adopt")
+    assert installation.fingerprint() == before
+    adopt(installation)
+    assert installation.run_here(RESTORE_METHOD=method)["outcome"] == "succeeded"
+    assert installation.differences() == []
+    assert installation.run_here(RESTORE_METHOD=method)["outcome"] == "succeeded"
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        "INSERT INTO wallets (user_id, currency) SELECT user_id, 'DOGE' FROM wallets LIMIT 0; "
+        "UPDATE users SET email = 'written@example.org' WHERE id = 1",
+        "CREATE TABLE notes (id int)",
+        "SELECT nextval('users_id_seq')",
+    ],
+    ids=["a row", "a table", "a sequence"],
+)
+def test_a_copy_that_somebody_wrote_to_is_held(installation: Installation, write: str) -> None:
+    assert installation.run_here()["outcome"] == "succeeded"
+    installation.on_target(write)
+    before = installation.fingerprint()
+    demand_held(installation, installation.run_here(), "was written to since", "adopt", "promote")
+    assert installation.fingerprint() == before
+
+
+def test_a_promoted_copy_is_never_overwritten_not_even_by_an_installation_without_memory(
+    installation: Installation, tmp_path: Path, method: str
+) -> None:
+    assert installation.run_here(RESTORE_METHOD=method)["outcome"] == "succeeded"
+    stewardship.promote(server_of(installation), now=datetime.now(UTC))
+    installation.on_target("DELETE FROM transactions WHERE id = 1")
+    before = installation.fingerprint()
+    demand_held(installation, installation.run_here(RESTORE_METHOD=method), "production", "adopt")
+    elsewhere = {"BACKUP_DIR": str(tmp_path / "another host")}
+    assert installation.run_here(RESTORE_METHOD=method, **elsewhere)["outcome"] == "held"
+    assert installation.fingerprint() == before
+    adopt(installation)
+    assert installation.run_here(RESTORE_METHOD=method)["outcome"] == "succeeded"
+
+
+@pytest.mark.parametrize(
+    ("destroy", "words"),
+    [
+        ("TRUNCATE users, escrows, wallets, transactions CASCADE", ("users (57 rows", "transactions (234 rows")),
+        ("DROP TABLE transactions CASCADE", ("transactions (234 rows in the backup, none in the source)",)),
+        ("TRUNCATE transactions CASCADE", ("transactions (234 rows", "all tables together")),
+    ],
+    ids=["emptied", "a statistics table dropped", "one of them emptied"],
+)
+def test_a_source_that_lost_its_data_does_not_overwrite_the_last_copy(
+    installation: Installation, destroy: str, words: tuple[str, ...]
+) -> None:
+    assert installation.run_here()["outcome"] == "succeeded"
+    before = installation.fingerprint()
+    installation.on_source(destroy)
+    report = installation.run_here()
+    demand_held(installation, report, *words, f"railway-neon-sync run --accept-shrink {report['run_id']}")
+    assert installation.fingerprint() == before
+    accepted = run_here(installation.means(lock=False), accept_shrink=report["run_id"])
+    assert accepted["outcome"] == "succeeded", accepted["error"]
+    assert installation.differences() == []
+
+
+def test_an_accepted_loss_does_not_accept_a_larger_one(installation: Installation) -> None:
+    assert installation.run_here()["outcome"] == "succeeded"
+    installation.on_source("TRUNCATE transactions CASCADE")
+    held = installation.run_here()
+    installation.on_source("TRUNCATE users CASCADE")
+    report = run_here(installation.means(lock=False), accept_shrink=held["run_id"])
+    demand_held(installation, report, "users (57 rows")
+
+
+def test_the_shrink_guard_needs_no_journal(installation: Installation, tmp_path: Path) -> None:
+    """It compares with what would be overwritten, so it works after adopt, on a new host, without any memory."""
+    assert installation.run_here()["outcome"] == "succeeded"
+    adopt(installation)
+    installation.on_source("TRUNCATE users, escrows, wallets, transactions CASCADE")
+    report = installation.run_here(BACKUP_DIR=str(tmp_path / "new host"))
+    demand_held(installation, report, "users (57 rows")
+
+
+def test_source_and_target_swapped_by_mistake_overwrite_nothing(installation: Installation) -> None:
+    """Production has data and no mark: guard 1 stands before it."""
+    production = installation.source
+    before = ask(production, "SELECT count(*) FROM users")
+    url, backup = installation.environment["DATABASE_URL"], installation.environment["RAILWAY_BACKUP_DB_URL"]
+    report = installation.run_here(DATABASE_URL=backup, RAILWAY_BACKUP_DB_URL=url)
+    assert report["outcome"] == "held"
+    assert ask(production, "SELECT count(*) FROM users") == before
+
+
+def test_the_same_database_under_two_spellings_is_refused(installation: Installation) -> None:
+    same = installation.environment["DATABASE_URL"].replace("127.0.0.1", "localhost")
+    report = installation.run_here(RAILWAY_BACKUP_DB_URL=same)
+    assert report["outcome"] == "failed"
+    assert "are the same database" in report["error"]
+
+
+def test_a_read_only_copy_refuses_ordinary_writes_until_it_is_promoted(installation: Installation, method: str) -> None:
+    settings = {"RESTORE_METHOD": method, "COPY_READ_ONLY": "true"}
+    assert installation.run_here(**settings)["outcome"] == "succeeded"
+    assert not may_write(installation.target)
+    installation.on_source(CHANGES)
+    assert installation.run_here(**settings)["outcome"] == "succeeded"
+    assert installation.differences() == []
+    stewardship.promote(server_of(installation), now=datetime.now(UTC))
+    assert may_write(installation.target)
+
+
+def test_a_copy_is_writable_again_when_the_setting_is_taken_back(installation: Installation, method: str) -> None:
+    assert installation.run_here(RESTORE_METHOD=method, COPY_READ_ONLY="true")["outcome"] == "succeeded"
+    assert installation.run_here(RESTORE_METHOD=method)["outcome"] == "succeeded"
+    assert may_write(installation.target)
+
+
+def test_somebody_elses_read_only_default_is_left_alone(installation: Installation, method: str) -> None:
+    assert installation.run_here(RESTORE_METHOD=method)["outcome"] == "succeeded"
+    name = installation.target_name
+    installation.on_target(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    assert installation.run_here(RESTORE_METHOD=method)["outcome"] == "succeeded"
+    assert not may_write(installation.target)

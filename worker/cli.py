@@ -1,5 +1,8 @@
 """The command line. Each command stands in a module of its own in worker.commands; this lists them."""
 
+import io
+import sys
+
 import click
 
 from worker.commands.boundary import ExplainingGroup, debug_option
@@ -39,4 +42,7 @@ cli.add_command(promote)
 
 def main() -> None:
     """The program `railway-neon-sync`."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal without our signs still gets the words
     cli(prog_name=PROGRAM)

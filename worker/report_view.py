@@ -30,7 +30,9 @@ def report_view(report: Mapping[str, Any]) -> RenderableType:
     """A headline, the rows of the statistics tables when they were counted, and what else is worth a line."""
     outcome = report["outcome"]
     style = "bold green" if outcome == "succeeded" else "bold red"
-    parts: list[RenderableType] = [Text(_HEADLINES.get(outcome, f"outcome: {outcome}"), style=style)]
+    reported = "job_id" in report  # else only Celery has told of it, and nobody knows what was touched
+    headline = _HEADLINES.get(outcome) if reported else "❌ the backup ended without a report"
+    parts: list[RenderableType] = [Text(headline or f"outcome: {outcome}", style=style)]
     if report.get("error"):
         parts.append(Text(f"   {harmless(report['error'])}", style="red"))
     if any(rows is not None for rows in (report.get("source_stats") or {}).values()):
@@ -53,7 +55,7 @@ def _rows_table(report: Mapping[str, Any]) -> Table:
 
 
 def _facts(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    yield "run", f"{report['run_id']} ({report.get('job_id')})"
+    yield "run", f"{report['run_id']} ({report.get('job_id', 'not reported')})"
     if report.get("start_time"):
         yield "started", f"{report['start_time']}, took {report['duration_seconds']:.1f} s"
     if report.get("method"):

@@ -5,6 +5,7 @@ import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,8 +18,21 @@ from worker.commands.boundary import EXIT_CODES, FAILED, INTERRUPTED, debug_opti
 if TYPE_CHECKING:
     from tasks.means import Observer
 
-# A report, if there is one, and the exit code.
-Ended = tuple[Mapping[str, Any] | None, int]
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """What there is to tell of a run: its report, whose `outcome` is null when it was only sent."""
+
+    report: Mapping[str, Any] | None
+    interrupted: bool = False
+
+    @property
+    def code(self) -> int:
+        """The exit code."""
+        if self.interrupted or self.report is None:
+            return INTERRUPTED
+        outcome = self.report["outcome"]
+        return 0 if outcome is None else EXIT_CODES.get(outcome, FAILED)
 
 
 @click.command(
@@ -57,14 +71,11 @@ def run(ctx: click.Context, *, here: bool, no_wait: bool, as_json: bool, accept_
     """
     if here and no_wait:
         raise click.UsageError("--no-wait has no meaning with --here: the run works in this process")
-    settings = read_settings()
-    if here:
-        report, code = _run_here(settings, accept_shrink)
-    else:
-        report, code = _run_there(settings, accept_shrink, wait=not no_wait)
-    if report is not None:
-        print_outcome(report, as_json=as_json)
-    ctx.exit(code)
+    ways, settings = ctx.find_object(Ways) or Ways(), read_settings()
+    ended = ways.here(settings, accept_shrink) if here else ways.there(settings, accept_shrink, not no_wait)
+    if ended.report is not None:
+        print_outcome(ended.report, as_json=as_json)
+    ctx.exit(ended.code)
 
 
 def print_outcome(report: Mapping[str, Any], *, as_json: bool) -> None:
@@ -80,7 +91,8 @@ def print_outcome(report: Mapping[str, Any], *, as_json: bool) -> None:
     print_report(report, Console())
 
 
-def _run_there(settings: Settings, accept_shrink: str | None, *, wait: bool) -> Ended:
+def run_through_a_worker(settings: Settings, accept_shrink: str | None, wait: bool) -> Ended:
+    """Send it, and follow it. Raises NobodyWorks or ResultLost."""
     from worker import follow  # noqa: PLC0415 - Celery
     from worker.display import showing  # noqa: PLC0415
 
@@ -88,18 +100,19 @@ def _run_there(settings: Settings, accept_shrink: str | None, *, wait: bool) -> 
     follow.demand_worker(app)
     options = {"accept_shrink": accept_shrink} if accept_shrink else {}
     if not wait:
-        return {"run_id": follow.send(options), "outcome": None}, 0
+        return Ended(report={"run_id": follow.send(options), "outcome": None})
     with showing(_cleaner(settings)) as steps, follow.Follower(app, steps) as follower:
         run_id = follow.send(options)
         try:
             report = follower.follow(run_id)
         except KeyboardInterrupt:
             say(follow.how_to_look(run_id))
-            return None, INTERRUPTED
-    return report, EXIT_CODES.get(report["outcome"], FAILED)
+            return Ended(report=None, interrupted=True)
+    return Ended(report=report)
 
 
-def _run_here(settings: Settings, accept_shrink: str | None) -> Ended:
+def run_in_this_process(settings: Settings, accept_shrink: str | None) -> Ended:
+    """The same run, without broker and worker."""
     # Celery's canvas, which orders the steps, comes with these: no other command should wait for it.
     from tasks.engine.lease import open_lease  # noqa: PLC0415
     from tasks.means import open_means  # noqa: PLC0415
@@ -114,8 +127,8 @@ def _run_here(settings: Settings, accept_shrink: str | None) -> Ended:
             report = here.run_stoppable(means, accept_shrink=accept_shrink, say=say)
         except here.Interrupted as interrupted:
             say(str(interrupted) if interrupted.report else f"{interrupted}; the next run ends what is left of it")
-            return interrupted.report, INTERRUPTED
-    return report, EXIT_CODES.get(report["outcome"], FAILED)
+            return Ended(report=interrupted.report, interrupted=True)
+    return Ended(report=report)
 
 
 @contextmanager
@@ -141,3 +154,11 @@ def _shown(settings: Settings) -> "Iterator[Observer]":
 
 def _cleaner(settings: Settings) -> Callable[[str], str]:
     return lambda text: harmless(mask(text, settings.secrets))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ways:
+    """The two ways of making a backup; click's context object may hold others."""
+
+    here: Callable[[Settings, str | None], Ended] = run_in_this_process
+    there: Callable[[Settings, str | None, bool], Ended] = run_through_a_worker

@@ -214,7 +214,7 @@ def _tell_how_to_use(show: Show) -> None:
         f"{programs / 'railway-neon-sync'} run      # another backup",
         f"{programs / 'celery'} -A worker flower  # watch it",
         f"tail -f {stage.worker_log}",
-        f'psql "$RAILWAY_BACKUP_DB_URL"   # {stage.binaries.tool("psql")}',
+        f'{stage.binaries.tool("psql")} "$RAILWAY_BACKUP_DB_URL"',
         "",
         f"To end and remove it all: sh {stage.keep()}",
     ]

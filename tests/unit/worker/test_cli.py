@@ -1,0 +1,188 @@
+"""The command line, without servers: what it says, and how it ends."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from config.settings import Settings
+from tasks.engine.errors import BackupError
+from worker.cli import cli
+from worker.commands.run import Ended, Ways, print_outcome
+
+URLS = {
+    "DATABASE_URL": "postgresql://u:s3cret-source@127.0.0.1:5/neondb",
+    "RAILWAY_BACKUP_DB_URL": "postgresql://u:s3cret-target@127.0.0.1:6/railway",
+    "RNS_ENV_FILE": "/dev/null",
+}
+REPORT = {
+    "success": True,
+    "run_id": "1b0c5d9e-0000-4000-8000-000000000000",
+    "job_id": "manual",
+    "outcome": "succeeded",
+    "start_time": "2025-10-22T18:00:00+00:00",
+    "duration_seconds": 150.5,
+    "source_stats": {"users": 57, "escrows": 12},
+    "backup_stats": {"users": 57, "escrows": 12},
+    "error": None,
+    "steps": [],
+}
+
+
+def invoke(*arguments: str, ways: Ways | None = None, env: Mapping[str, str] = URLS) -> Result:
+    """The command line in this process, with an environment that holds these settings and no others."""
+    names = ("DATABASE_URL", "RAILWAY_BACKUP_DB_URL", "RETENTION_DAYS", "RESTORE_METHOD")
+    return CliRunner().invoke(
+        cli, arguments, obj=ways, env={**dict.fromkeys(names), **env}, prog_name="railway-neon-sync"
+    )
+
+
+def ways_that_raise(error: Exception) -> Ways:
+    """Both ways fail with the error."""
+
+    def fail(*_: object) -> Ended:
+        raise error
+
+    return Ways(here=fail, there=fail)
+
+
+def test_help_needs_no_settings_and_loads_no_celery() -> None:
+    script = (
+        "import sys; from worker.cli import cli\n"
+        "for words in (['--help'], ['run', '--help'], ['demo', '--help'], ['--version']):\n"
+        "    cli(words, standalone_mode=False)\n"
+        "print('celery' in sys.modules)"
+    )
+    done = subprocess.run(  # an empty environment, and this process has loaded Celery long ago
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, env={"RNS_ENV_FILE": "/nowhere"}
+    )
+    assert done.stdout.endswith("False\n")
+    assert "railway-neon-sync run --here" in done.stdout
+    assert "held" in done.stdout
+
+
+def test_every_settings_fault_stands_on_its_own_line_without_a_traceback() -> None:
+    result = invoke("run", "--here", env={**URLS, "DATABASE_URL": "", "RETENTION_DAYS": "soon", "RESTORE_METHOD": "x"})
+    assert result.exit_code == 2
+    first, *faults = result.stderr.splitlines()
+    assert first == "railway-neon-sync: 3 settings cannot be used:"
+    assert [fault.split()[0] for fault in faults] == ["DATABASE_URL", "RETENTION_DAYS", "RESTORE_METHOD"]
+    assert "Traceback" not in result.stderr
+    assert result.stdout == ""
+
+
+def test_a_warning_about_the_settings_is_told_once_on_standard_error() -> None:
+    ways = Ways(here=lambda *_: Ended(report=REPORT))
+    result = invoke("run", "--here", "--json", ways=ways, env={**URLS, "RETENTION_DAY": "7"})
+    assert result.stderr.splitlines() == [
+        "warning: RETENTION_DAY in the environment is no setting: did you mean RETENTION_DAYS?"
+    ]
+
+
+@pytest.mark.parametrize(
+    "words", [["run", "--bogus"], ["bogus"], ["run", "--here", "--no-wait"], ["run", "--accept-shrink"]]
+)
+def test_wrong_usage_ends_with_2(words: list[str]) -> None:
+    result = invoke(*words, ways=ways_that_raise(AssertionError("it must not come so far")))
+    assert result.exit_code == 2
+    assert "Error:" in result.stderr
+
+
+@pytest.mark.parametrize("words", [["run"], ["run", "--here"]])
+def test_an_error_of_ours_is_one_sentence_and_ends_with_1(words: list[str]) -> None:
+    result = invoke(*words, ways=ways_that_raise(BackupError("the journal cannot be used: disk full")))
+    assert result.exit_code == 1
+    assert result.stderr == "railway-neon-sync: the journal cannot be used: disk full\n"
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize("words", [["--debug", "run"], ["run", "--debug"]])
+def test_debug_shows_where_an_error_came_from(words: list[str]) -> None:
+    result = invoke(*words, ways=ways_that_raise(BackupError("no room")))
+    assert result.exit_code == 1
+    assert "Traceback" in result.stderr
+    assert result.stderr.endswith("railway-neon-sync: no room\n")
+
+
+@pytest.mark.parametrize("words", [["run"], ["run", "--debug"]])
+def test_no_error_shows_a_password(words: list[str]) -> None:
+    result = invoke(*words, ways=ways_that_raise(RuntimeError("cannot connect to u:s3cret-source@127.0.0.1")))
+    assert result.exit_code == 1
+    assert "an unexpected error, RuntimeError: cannot connect to u:***@127.0.0.1" in result.stderr
+    assert "s3cret-source" not in result.output
+
+
+def test_json_prints_the_report_and_nothing_else_on_standard_output() -> None:
+    result = invoke("run", "--json", ways=Ways(there=lambda *_: Ended(report=REPORT)))
+    assert result.exit_code == 0
+    assert json.loads(result.stdout) == REPORT
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code"),
+    [
+        *(("succeeded", 0), ("failed", 1), ("rolled_back", 1), ("missed", 1)),
+        *(("held", 3), ("skipped", 4), ("rollback_failed", 5), ("something new", 1)),
+    ],
+)
+def test_the_exit_code_says_how_the_run_ended(outcome: str, code: int) -> None:
+    ended = Ended(report={**REPORT, "outcome": outcome})
+    ways = Ways(here=lambda *_: ended, there=lambda *_: ended)
+    assert invoke("run", ways=ways).exit_code == code
+    assert invoke("run", "--here", "--json", ways=ways).exit_code == code
+
+
+def test_an_interrupted_run_ends_with_130_and_still_has_its_report() -> None:
+    ended = Ended(report={**REPORT, "outcome": "failed"}, interrupted=True)
+    result = invoke("run", "--here", "--json", ways=Ways(here=lambda *_: ended))
+    assert result.exit_code == 130
+    assert json.loads(result.stdout)["outcome"] == "failed"
+
+
+def test_without_json_a_person_reads_the_outcome_and_the_rows() -> None:
+    result = invoke("run", ways=Ways(there=lambda *_: Ended(report=REPORT)))
+    assert "✅ the backup database equals the source" in result.stdout
+    assert ["users", "57", "57"] in [line.split() for line in result.stdout.splitlines()]
+
+
+def test_a_run_that_is_only_sent_prints_its_id() -> None:
+    asked = []
+
+    def send(_: Settings, accept_shrink: str | None, wait: bool) -> Ended:
+        asked.append((accept_shrink, wait))
+        return Ended(report={"run_id": "abc", "outcome": None})
+
+    assert invoke("run", "--no-wait", "--accept-shrink", "r1", ways=Ways(there=send)).stdout == "abc\n"
+    assert asked == [("r1", False)]
+
+
+def test_the_run_whose_loss_is_accepted_reaches_a_run_here_too() -> None:
+    asked = []
+
+    def run(settings: Settings, accept_shrink: str | None) -> Ended:
+        asked.append((settings.target.dbname, accept_shrink))
+        return Ended(report=REPORT)
+
+    assert invoke("run", "--here", "--accept-shrink", "r1", ways=Ways(here=run)).exit_code == 0
+    assert asked == [("railway", "r1")]
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        {"success": False, "run_id": "x", "outcome": "failed", "error": "lost", "steps": []},
+        {**REPORT, "outcome": "held", "source_stats": {"users": None}, "backup_stats": None, "error": "\x1b[2Jheld"},
+        {**REPORT, "outcome": "something new", "warnings": ["a", "b"]},
+    ],
+)
+def test_every_report_can_be_shown_and_obeys_no_terminal_code(
+    report: Mapping[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    print_outcome(report, as_json=False)
+    shown = capsys.readouterr().out
+    assert report["run_id"] in shown
+    assert "\x1b[2J" not in shown

@@ -278,6 +278,25 @@ def test_every_kind_of_object_gets_its_grants_back_in_another_database(pair: Pai
         assert connection.exec_driver_sql("SELECT has_table_privilege('grants_app', 'pg_authid', 'select')").scalar()
 
 
+def test_an_owner_without_usage_on_its_own_schema_gets_all_the_other_grants_back_first(pair: Pair) -> None:
+    granted = f"""GRANT SELECT ON s.t TO grants_app; REVOKE EXECUTE ON FUNCTION s.f(text[]) FROM PUBLIC;
+        REVOKE USAGE ON SCHEMA s FROM {ident(OWNER)}"""
+    grants = pair.prepare(OBJECTS, old=granted, user=OWNER)
+    assert pair.apply(grants, OWNER) == ()
+    old, new = pair.rights()
+    assert new == old
+
+
+def test_a_grant_option_that_only_a_default_gave_is_taken_back(pair: Pair) -> None:
+    default = "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO grants_app WITH GRANT OPTION;"
+    grants = pair.prepare(default + OBJECTS, old="REVOKE GRANT OPTION FOR SELECT ON s.t FROM grants_app")
+    before = pair.rights()
+    assert before[0] != before[1]
+    assert pair.apply(grants) == ()
+    old, new = pair.rights()
+    assert new == old
+
+
 def test_a_session_that_commits_by_itself_reads_and_puts_back_too(pair: Pair) -> None:
     grants = pair.prepare(OBJECTS, old="GRANT SELECT ON s.t TO grants_app")
     with session(pair.server, pair.new) as connection:

@@ -6,60 +6,20 @@ Each change that must not happen twice is a compare-and-set: one statement, whos
 
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, Engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy.engine import Connection
 
-from tasks.engine.errors import BackupError
+from tasks.engine.journal_engine import JournalUnavailable, explained, open_engine
+from tasks.engine.journal_records import RunRecord, StepRecord
 from tasks.engine.journal_tables import meta, metadata, runs, steps
 
+__all__ = ["Journal", "JournalUnavailable", "RunRecord", "StepRecord"]
+
 _SCHEMA_VERSION = "1"
-_BUSY_TIMEOUT_S = 20
-
-
-class JournalUnavailable(BackupError):
-    """The journal cannot be read or written."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunRecord:
-    """One run as the journal knows it. Instants are aware, in UTC."""
-
-    run_id: str
-    pair: str
-    job_id: str
-    slot: datetime | None
-    stamp: str
-    started_at: datetime
-    host: str
-    state: str  # open: steps work; closing: a rollback or reconcile has it; ended
-    outcome: str | None
-    error: str | None
-    closer: str | None
-    restore_began_at: datetime | None
-    verified_at: datetime | None
-    ended_at: datetime | None
-    alive_until: datetime
-    options: Mapping[str, Any]
-    facts: Mapping[str, Any]
-    report: Mapping[str, Any] | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class StepRecord:
-    """One step of a run; took_s is None while it works."""
-
-    name: str
-    state: str  # working, done, failed
-    began_at: datetime
-    took_s: float | None
-    summary: str | None
 
 
 class Journal:
@@ -67,7 +27,7 @@ class Journal:
 
     def __init__(self, url: str, *, pair: str) -> None:
         self.pair = pair
-        self._engine = _engine(url)
+        self._engine = open_engine(url)
         with self._writing() as connection:
             metadata.create_all(connection)
             self.id = _once(connection, "journal_id", str(uuid.uuid4()))
@@ -255,52 +215,13 @@ class Journal:
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
-        with _explained(), self._engine.begin() as connection:
+        with explained(), self._engine.begin() as connection:
             yield connection
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
-        with _explained(), self._engine.connect() as connection:
+        with explained(), self._engine.connect() as connection:
             yield connection
-
-
-@contextmanager
-def _explained() -> Iterator[None]:
-    try:
-        yield
-    except sa.exc.IntegrityError:
-        raise
-    except sa.exc.SQLAlchemyError as error:
-        reason = str(getattr(error, "orig", None) or error).splitlines()[0]
-        raise JournalUnavailable(
-            f"the journal cannot be used: {reason}; see that BACKUP_DIR has room and belongs to this user, "
-            "or that JOURNAL_URL is right"
-        ) from error
-
-
-def _engine(url: str) -> Engine:
-    """An engine that holds no connection between calls, so that nothing is shared by forked processes."""
-    with _explained():
-        if not url.startswith("sqlite"):
-            return sa.create_engine(url, poolclass=NullPool)
-        engine = sa.create_engine(url, poolclass=NullPool, connect_args={"timeout": _BUSY_TIMEOUT_S})
-    if engine.url.database:
-        with suppress(OSError):  # SQLite says what is wrong; what it makes beside the file has the file's mode
-            Path(engine.url.database).touch(mode=0o600, exist_ok=True)
-
-    @sa.event.listens_for(engine, "connect")
-    def _configure(raw: Any, _record: Any) -> None:
-        raw.isolation_level = None  # we say BEGIN ourselves, see below
-        # A rollback journal, synced fully: what was written is there after a power cut, and no -wal file lies about.
-        raw.execute("PRAGMA journal_mode = DELETE")
-        raw.execute("PRAGMA synchronous = FULL")
-
-    @sa.event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        # At once, not at the first write: a read that becomes a write would fail when two do so together.
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-    return engine
 
 
 def _once(connection: Connection, key: str, value: str) -> str:

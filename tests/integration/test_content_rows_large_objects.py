@@ -3,7 +3,9 @@
 import pytest
 
 from tasks.engine.content import LargeObjects
+from tasks.engine.content.batches import Batches
 from tasks.engine.content.large_objects import read_large_objects
+from tasks.engine.content.session import pin_session
 from tests.integration.content_support import Database, NewDatabase, session
 from worker.demo.servers import PostgresServer
 
@@ -15,7 +17,9 @@ def database(source_server: PostgresServer, new_database: NewDatabase) -> Databa
 
 def large_objects(dsn: str) -> LargeObjects:
     with session(dsn) as opened:
-        return read_large_objects(opened.connection)
+        pin_session(opened.connection)
+        with Batches(opened.connection) as batches:
+            return read_large_objects(batches)
 
 
 def test_large_objects_are_counted_and_every_byte_of_them_counts(database: Database) -> None:
@@ -56,5 +60,6 @@ def test_a_hole_in_a_large_object_is_the_zeroes_that_its_restored_copy_holds(
 def test_thousands_of_large_objects_take_few_round_trips(database: Database) -> None:
     database.execute("SELECT count(lo_from_bytea(0, g::text::bytea)) FROM generate_series(1, 5000) g")
     with session(database.dsn) as opened:
-        assert read_large_objects(opened.connection).count == 5000
+        with Batches(opened.connection) as batches:
+            assert read_large_objects(batches).count == 5000
         assert len(opened.statements) <= 6

@@ -7,11 +7,8 @@ of an inheritance child back in another order.
 
 from collections.abc import Callable, Iterable, Sequence
 
-from sqlalchemy.engine import Connection
-
 from tasks.engine.content.batches import Batches, split
 from tasks.engine.content.catalog import Relation
-from tasks.engine.content.session import run
 from tasks.engine.content.values import SequenceContent, TableContent
 from tasks.engine.mark import identifier
 
@@ -25,44 +22,42 @@ _MULTI_BYTE_WIN = ("WIN932", "WIN936", "WIN949", "WIN950")
 
 
 def read_tables(
-    connection: Connection, tables: Sequence[Relation], *, progress: Callable[[int, int], None]
+    batches: Batches, tables: Sequence[Relation], *, encoding: str, progress: Callable[[int, int], None]
 ) -> tuple[TableContent, ...]:
-    """Count and fingerprint of each table, in the given order; progress(tables done, tables in all)."""
-    encoding = run(connection, "SELECT current_setting('server_encoding')").scalar_one()
+    """Count and fingerprint of each table, in the given order; progress(tables done, tables in all).
+
+    encoding: the database's.
+    """
     found: list[TableContent] = []
-    with Batches(connection) as batches:
-        for group in split(tables, weight=_share):
-            rows = batches.query(
-                _together(fingerprint_query(table, encoding, place) for place, table in enumerate(group))
-            )
-            answers = {place: (count, total) for place, count, total in rows}
-            found += [_content(table, *answers[place]) for place, table in enumerate(group)]
-            progress(len(found), len(tables))
+    for group in split(tables, weight=_share):
+        rows = batches.query(_together(fingerprint_query(table, encoding, place) for place, table in enumerate(group)))
+        answers = {place: (count, total) for place, count, total in rows}
+        found += [_content(table, *answers[place]) for place, table in enumerate(group)]
+        progress(len(found), len(tables))
     return tuple(found)
 
 
-def read_sequences(connection: Connection, sequences: Sequence[Relation]) -> tuple[SequenceContent, ...]:
+def read_sequences(batches: Batches, sequences: Sequence[Relation]) -> tuple[SequenceContent, ...]:
     """Where each sequence stands, in the given order. Sequences ignore snapshots."""
     found: list[SequenceContent] = []
-    with Batches(connection) as batches:
-        for group in split(sequences, weight=lambda _: 1 / _BATCH_LOCKS):
-            rows = batches.query(
-                _together(
-                    f"SELECT {place} AS place, last_value, is_called FROM {_name(sequence)}"  # noqa: S608
-                    for place, sequence in enumerate(group)
-                )
-            )
-            answers = {place: (last_value, is_called) for place, last_value, is_called in rows}
-            found += [
-                SequenceContent(
-                    schema=sequence.schema,
-                    name=sequence.name,
-                    last_value=answers[place][0],
-                    is_called=answers[place][1],
-                    logged=sequence.logged,
-                )
+    for group in split(sequences, weight=lambda _: 1 / _BATCH_LOCKS):
+        rows = batches.query(
+            _together(
+                f"SELECT {place} AS place, last_value, is_called FROM {_name(sequence)}"  # noqa: S608
                 for place, sequence in enumerate(group)
-            ]
+            )
+        )
+        answers = {place: (last_value, is_called) for place, last_value, is_called in rows}
+        found += [
+            SequenceContent(
+                schema=sequence.schema,
+                name=sequence.name,
+                last_value=answers[place][0],
+                is_called=answers[place][1],
+                logged=sequence.logged,
+            )
+            for place, sequence in enumerate(group)
+        ]
     return tuple(found)
 
 

@@ -2,10 +2,8 @@
 
 import psycopg2
 import sqlalchemy
-from sqlalchemy.engine import Connection
 
 from tasks.engine.content.batches import Batches
-from tasks.engine.content.session import rows
 from tasks.engine.content.values import LargeObjects
 from tasks.engine.errors import BackupError
 
@@ -32,22 +30,21 @@ _BATCH = """
 """
 
 
-def read_large_objects(connection: Connection) -> LargeObjects:
+def read_large_objects(batches: Batches) -> LargeObjects:
     """All of them; BackupError naming the one that the role may not read."""
-    [(count, size_bytes)] = rows(connection, _SIZE)
+    [(count, size_bytes)] = batches.query(_SIZE)
     if not count:
         return LargeObjects()
     objects = max(1, min(_BATCH_OBJECTS, _BATCH_BYTES * count // max(size_bytes, 1)))
     done, after, total = 0, 0, 0
-    with Batches(connection) as batches:
-        while done < count:
-            try:
-                [(found, last, part)] = batches.query(_BATCH.format(after=after, objects=objects, piece=_PIECE_BYTES))
-            except sqlalchemy.exc.DBAPIError as error:
-                raise _clearer(error) from error
-            if not found:
-                break
-            done, after, total = done + found, last, total + int(part)
+    while done < count:
+        try:
+            [(found, last, part)] = batches.query(_BATCH.format(after=after, objects=objects, piece=_PIECE_BYTES))
+        except sqlalchemy.exc.DBAPIError as error:
+            raise _clearer(error) from error
+        if not found:
+            break
+        done, after, total = done + found, last, total + int(part)
     return LargeObjects(count=done, fingerprint=str(total))
 
 

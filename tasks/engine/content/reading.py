@@ -4,8 +4,10 @@ from collections.abc import Callable
 
 from sqlalchemy.engine import Connection
 
+from tasks.engine.content.batches import Batches
 from tasks.engine.content.catalog import read_relations
 from tasks.engine.content.fingerprints import read_sequences, read_tables
+from tasks.engine.content.inventory import read_inventory
 from tasks.engine.content.large_objects import read_large_objects
 from tasks.engine.content.session import pin_session, rows
 from tasks.engine.content.values import Content
@@ -37,25 +39,23 @@ def read_content(
     The session stays pinned (PINNED_SESSION) until the transaction ends.
     BackupError names a table, sequence or large object that the role cannot read in full.
     """
-    from tasks.engine.content.inventory import read_inventory  # noqa: PLC0415
-
     pin_session(connection)
     [(version, notes)] = rows(connection, _NOTES)
     relations = read_relations(connection)
-    tables = [relation for relation in relations if relation.kind == "r"]
-    partitioned = [relation for relation in relations if relation.kind == "p"]
+    tables, partitioned, sequences = ([each for each in relations if each.kind == kind] for kind in "rpS")
     tell = progress or _tell_nobody
     tell(0, len(tables))
-    return Content(
-        server_version=version,
-        objects=read_inventory(connection, privileges=privileges),
-        tables=read_tables(connection, tables, progress=tell),
-        sequences=read_sequences(connection, [relation for relation in relations if relation.kind == "S"]),
-        large_objects=read_large_objects(connection),
-        partitioned=tuple(relation.key for relation in partitioned),
-        partition_parents=tuple((relation.key, parent) for relation in partitioned for parent in relation.parents),
-        notes=notes,
-    )
+    with Batches(connection) as batches:
+        return Content(
+            server_version=version,
+            objects=read_inventory(connection, privileges=privileges),
+            tables=read_tables(batches, tables, encoding=notes["encoding"], progress=tell),
+            sequences=read_sequences(batches, sequences),
+            large_objects=read_large_objects(batches),
+            partitioned=tuple(each.key for each in partitioned),
+            partition_parents=tuple((each.key, parent) for each in partitioned for parent in each.parents),
+            notes=notes,
+        )
 
 
 def _tell_nobody(done: int, of: int) -> None:

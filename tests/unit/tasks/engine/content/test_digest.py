@@ -63,12 +63,14 @@ def test_the_digest_changes_with_rows_objects_types_sequences_and_large_objects(
         replace(CONTENT, server_version=180000),
         replace(CONTENT, notes=None),
         replace(CONTENT, objects=(VIEW, EMAIL)),
+        replace(CONTENT, objects=(EMAIL, VIEW, SchemaObject(kind="owner", identity="of v", definition="me"))),
+        replace(CONTENT, objects=(EMAIL, VIEW, SchemaObject(kind="privileges", identity="on v", definition="all"))),
         replace(CONTENT, objects=(EMAIL, replace(VIEW, definition="SELECT (1)", recreate=None))),
         replace(CONTENT, tables=(USERS, replace(CACHE, rows=0, fingerprint="0"))),
         replace(CONTENT, sequences=(USERS_ID, replace(CACHE_ID, last_value=1, is_called=False))),
     ],
 )
-def test_the_digest_is_blind_to_upgrades_deparsed_text_and_what_a_crash_empties(same: Content) -> None:
+def test_the_digest_is_blind_to_upgrades_deparsed_text_rights_and_what_a_crash_empties(same: Content) -> None:
     assert content_digest(same) == content_digest(CONTENT)
 
 

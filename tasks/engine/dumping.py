@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy.engine import Connection
 
@@ -23,7 +23,7 @@ from tasks.engine.progress import Progress
 from tasks.engine.run import Run
 from tasks.engine.service_file import service_environment
 from tasks.engine.snapshot import Snapshot, giving_way, open_snapshot
-from tasks.engine.storage import manifest_path, publish_part, remove_file
+from tasks.engine.storage import DumpKind, manifest_path, part_path, publish_part, remove_file
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ def dump_source(run: Run) -> Manifest:
     """The whole source into `source_db_backup_<stamp>.sql`, with its manifest."""
     server = run.source
     with giving_way(server, prefix=run.session_prefix, limit_s=run.settings.source_blocked_s):
-        manifest = _dump(run, server, kind="source", keep_owners=run.settings.keep_owners)
+        manifest = _dump(run, server, run.paths.source_dump, kind="source", keep_owners=run.settings.keep_owners)
     size = manifest.size_bytes / 2**20
     log.info(
         "✅ Source database dumped: %.2f MB", size, extra={"event": "dump_finished", "size_bytes": manifest.size_bytes}
@@ -44,7 +44,16 @@ def dump_source(run: Run) -> Manifest:
 
 def back_up_target(run: Run) -> Manifest:
     """The target as it is now into `backup_safety_<stamp>.sql`, owners and privileges kept, with its manifest."""
-    return _dump(run, run.target, kind="safety", keep_owners=True)
+    return _dump(run, run.target, run.paths.safety_dump, kind="safety", keep_owners=True)
+
+
+def keep_rejected(run: Run) -> None:
+    """What stands in the target, into `backup_rejected_<stamp>.sql`: the copy was proved, so somebody wrote to it.
+
+    Nothing that somebody wrote is lost by the rollback that follows. No retention deletes it: people do.
+    """
+    if not run.paths.rejected_dump.exists():
+        _dump(run, run.target, run.paths.rejected_dump, kind="safety", keep_owners=True)
 
 
 def dump_command(client: Client, *, file: Path, snapshot: str, keep_owners: bool, lock_timeout_s: float) -> list[str]:
@@ -63,9 +72,8 @@ def dump_command(client: Client, *, file: Path, snapshot: str, keep_owners: bool
     return command if keep_owners else [*command, "--no-owner", "--no-privileges"]
 
 
-def _dump(run: Run, server: Server, *, kind: Literal["source", "safety"], keep_owners: bool) -> Manifest:
-    final = run.paths.source_dump if kind == "source" else run.paths.safety_dump
-    part = final.with_name(f"{final.name}.part")
+def _dump(run: Run, server: Server, final: Path, *, kind: DumpKind, keep_owners: bool) -> Manifest:
+    part = part_path(final)
     lock_timeout_s = run.settings.source_lock_timeout_s
     with open_snapshot(server, lock_timeout_s=lock_timeout_s) as snapshot, _removed_unless_published(part):
         major = server_major(snapshot.connection)
@@ -114,7 +122,7 @@ def _first_cause(reading: "Future[Content]", error: BackupError) -> BackupError:
 def _run_pg_dump(run: Run, server: Server, command: Sequence[str], part: Path) -> None:
     params = {**server.url.params, "application_name": server.application_name}
     part.touch(mode=0o600, exist_ok=False)
-    with service_environment(params, part.parent, run_id=run.id) as credentials:
+    with service_environment(params, part.parent, run_id=run.short_id) as credentials:
         try:
             run_tool(
                 command,
@@ -138,7 +146,7 @@ def _tell(progress: Progress, part: Path, line: str) -> None:
 def _finish(
     run: Run,
     *,
-    kind: Literal["source", "safety"],
+    kind: DumpKind,
     part: Path,
     final: Path,
     content: Content,

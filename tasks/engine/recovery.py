@@ -4,10 +4,11 @@ The same decisions serve the errback right after a failed step and reconcile aft
 """
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tasks.engine.connections import end_sessions
 from tasks.engine.content import read_content
+from tasks.engine.dumping import keep_rejected
 from tasks.engine.errors import BackupError, DeadlineExceeded, FenceBroken, Held, NotEqual, ServerUnreachable
 from tasks.engine.faultpoints import fault_point
 from tasks.engine.finishing import finish
@@ -21,6 +22,7 @@ from tasks.engine.run import Run
 from tasks.engine.service_file import remove_service_files
 from tasks.engine.storage import manifest_path, part_path, remove_file
 from tasks.engine.verification import confirm, previous_state
+from tasks.engine.watch import Watch
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +61,7 @@ def settle(run: Run, cause: str, *, held: bool = False) -> Ending:
 def remove_leftovers(run: Run) -> None:
     """Files that a killed process of this run left half made."""
     remove_service_files(run.paths.directory, run_id=run.short_id)
-    for dump in (run.paths.source_dump, run.paths.safety_dump):
+    for dump in (run.paths.source_dump, run.paths.safety_dump, run.paths.rejected_dump):
         for final in (dump, manifest_path(dump)):
             if part_path(final).exists():
                 remove_file(part_path(final))
@@ -102,6 +104,7 @@ def _end_published(run: Run, state: TargetState, source: Manifest, safety: Manif
         confirm(run, source, safety, unlogged=False)
     except NotEqual as error:
         log.warning("🔄 ROLLING BACK: Restoring from safety backup...", extra={"event": "rolling_back"})
+        _keep_rejected(run)
         return _undo(run, state, safety, Ending(outcome="rolled_back", error=str(error)))
     except Held as error:
         return _undo(run, state, safety, Ending(outcome="held", error=str(error)))
@@ -114,6 +117,20 @@ def _finish_forward(run: Run, cause: str) -> Ending:
     run.warn(f"the run was finished by another process after: {cause}")
     finish(run)
     return Ending(outcome="succeeded", error=None)
+
+
+def _keep_rejected(run: Run) -> None:
+    """Best effort, with a deadline of its own: a full disk must not prevent a rollback."""
+    try:
+        with Watch("keeping what is rolled back", run.settings.safety_timeout_s) as watch:
+            keep_rejected(replace(run, watch=watch))
+    except BackupError as error:
+        run.warn(f"what stood in the copy's place was not kept: {error}")
+    else:
+        run.warn(
+            f"the copy was proved before it was published, so somebody wrote to it; it is kept as "
+            f"{run.paths.rejected_dump.name}"
+        )
 
 
 def _undo(run: Run, state: TargetState, safety: Manifest, ending: Ending) -> Ending:

@@ -39,6 +39,11 @@ class Paths:
         return storage.dump_path(self.directory, "safety", self.stamp)
 
     @property
+    def rejected_dump(self) -> Path:
+        """What a rollback found in the place of the copy."""
+        return self.directory / f"backup_rejected_{self.stamp}.sql"
+
+    @property
     def report(self) -> Path:
         return storage.report_path(self.directory, self.stamp)
 

@@ -19,7 +19,7 @@ def service_environment(params: Mapping[str, str], folder: Path, *, run_id: str)
 
     The folder's name carries the run's, so that whoever ends a dead run can remove it.
     """
-    private = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{run_id[:8]}-", dir=folder))  # mkdtemp gives 0700
+    private = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{run_id}-", dir=folder))  # mkdtemp gives 0700
     try:
         # libpq strips blanks at the end of a line; such a value goes by the environment, which `ps` does not show.
         stripped = {key: value for key, value in params.items() if value != value.rstrip()}
@@ -37,5 +37,5 @@ def service_environment(params: Mapping[str, str], folder: Path, *, run_id: str)
 
 def remove_service_files(folder: Path, *, run_id: str) -> None:
     """What a killed process of this run left behind."""
-    for path in folder.glob(f"{PREFIX}{run_id[:8]}-*"):
+    for path in folder.glob(f"{PREFIX}{run_id}-*"):
         shutil.rmtree(path, ignore_errors=True)

@@ -47,10 +47,31 @@ def tell(dsn: str, statements: str) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Roles:
+    """A role for each side that is no superuser: one may read the source, the other owns the target, CREATEDB."""
+
+    name: str
+    reader_password: str = "re@der:1/%41 pass"
+    owner_password: str = "öwner&2?=#pass"
+
+    def create(self, installation: "Installation") -> None:
+        source, target = installation.source_server.dsn(), installation.target_server.dsn()
+        tell(source, f"CREATE ROLE {self.name} LOGIN PASSWORD '{self.reader_password}' IN ROLE pg_read_all_data")
+        tell(target, f"CREATE ROLE {self.name} LOGIN CREATEDB PASSWORD '{self.owner_password}'")
+        tell(target, f"ALTER DATABASE {installation.target_name} OWNER TO {self.name}")
+
+    def drop(self, installation: "Installation") -> None:
+        """The databases are gone before."""
+        for server in (installation.source_server, installation.target_server):
+            tell(server.dsn(), f"DROP ROLE IF EXISTS {self.name}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Installation:
     """Two databases on real servers, and everything that a worker, beat or `run --here` needs to copy one to the other.
 
-    home: a folder of its own, current directory of what is started; extra: more settings, or others.
+    home: a folder of its own, current directory of what is started; roles: none means superusers on both sides;
+    extra: more settings, or others.
     """
 
     source_server: PostgresServer
@@ -60,6 +81,7 @@ class Installation:
     source_name: str
     target_name: str
     home: Path
+    roles: "Roles | None" = None
     extra: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -70,6 +92,20 @@ class Installation:
     @property
     def target(self) -> str:
         return self.target_server.dsn(self.target_name)
+
+    @property
+    def source_url(self) -> str:
+        """DATABASE_URL."""
+        if self.roles is None:
+            return self.source_server.url(self.source_name)
+        return self.source_server.url(self.source_name, self.roles.name, self.roles.reader_password)
+
+    @property
+    def target_url(self) -> str:
+        """RAILWAY_BACKUP_DB_URL."""
+        if self.roles is None:
+            return self.target_server.url(self.target_name)
+        return self.target_server.url(self.target_name, self.roles.name, self.roles.owner_password)
 
     @property
     def backup_dir(self) -> Path:
@@ -90,8 +126,8 @@ class Installation:
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "HOME": str(self.home),
             "PYTHONPATH": str(REPOSITORY),
-            "DATABASE_URL": self.source_server.url(self.source_name),
-            "RAILWAY_BACKUP_DB_URL": self.target_server.url(self.target_name),
+            "DATABASE_URL": self.source_url,
+            "RAILWAY_BACKUP_DB_URL": self.target_url,
             "CELERY_BROKER_URL": self.broker_url,
             "BACKUP_DIR": str(self.backup_dir),
             **self.extra,
@@ -163,9 +199,18 @@ def _told_to_nobody(report: Mapping[str, Any]) -> None:
 
 @contextmanager
 def installed(
-    source_server: PostgresServer, target_server: PostgresServer, valkey: ValkeyServer, home: Path, **extra: str
+    source_server: PostgresServer,
+    target_server: PostgresServer,
+    valkey: ValkeyServer,
+    home: Path,
+    *,
+    own_roles: bool = False,
+    **extra: str,
 ) -> Iterator[Installation]:
-    """An installation with an empty target and the demo's application as source; gone when this is left."""
+    """An installation with an empty target and the demo's application as source; gone when this is left.
+
+    own_roles: with roles that are no superusers.
+    """
     number = next(_numbers)
     installation = Installation(
         source_server=source_server,
@@ -175,6 +220,7 @@ def installed(
         source_name=f"run_source_{os.getpid()}_{number}",
         target_name=f"run_target_{os.getpid()}_{number}",
         home=home,
+        roles=Roles(name=f"run_role_{os.getpid()}_{number}") if own_roles else None,
         extra=extra,
     )
     databases = [(source_server, installation.source_name), (target_server, installation.target_name)]
@@ -183,11 +229,15 @@ def installed(
     try:
         for server, name in databases:
             tell(server.dsn(), f"CREATE DATABASE {name} TEMPLATE template0")
+        if installation.roles:
+            installation.roles.create(installation)
         installation.on_source(ESCROW)
         yield installation
     finally:
         for server, name in databases:
             _drop(server, name)
+        if installation.roles:
+            installation.roles.drop(installation)
 
 
 def _drop(server: PostgresServer, prefix: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.docs.documents import ROOT, Block, blocks
 from tests.support import oracle
-from tests.support.installation import Installation, installed, tell
+from tests.support.installation import Installation, ask, installed, tell
 from worker.demo.servers import PostgresServer, ValkeyServer
 
 PAGE = (ROOT / "docs" / "recovery-without-the-tool.md").read_text()
@@ -37,6 +37,11 @@ class Recovery:
     database: str
 
     @property
+    def names(self) -> dict[str, str]:
+        """What the page's reader puts in, and what this one puts in."""
+        return {"=restored": f"={self.database}", "=railway": f"={self.database}"}
+
+    @property
     def folder(self) -> Path:
         return self.home / "backups" / "unified_database_backup"
 
@@ -50,13 +55,10 @@ class Recovery:
         return oracle.differences(expected, oracle.take(self.server.dsn(self.database)))
 
     def follow(self, steps: Sequence[Block] = STEPS) -> "Followed":
-        """Execute blocks of the page as one session of a shell that stops at the first error.
-
-        Port and database are replaced, as the page tells its reader; the password is typed.
-        """
+        """Execute blocks of the page as one session of a shell that stops at the first error; the password is typed."""
         script = f"\necho '{NEXT}'\n".join(block.text for block in steps)
-        for shown, ours in (("PGPORT=5432", f"PGPORT={self.server.port}"), ("=restored", f"={self.database}")):
-            assert shown in script
+        for shown, ours in {"PGPORT=5432": f"PGPORT={self.server.port}", **self.names}.items():
+            assert shown in PAGE, f"the page does not say {shown!r} any more"
             script = script.replace(shown, ours)
         done = subprocess.run(
             ["bash", "-c", f"set -eu\n{script}"],
@@ -188,3 +190,22 @@ def test_the_roles_of_a_safety_backup_are_listed(recovery: Recovery, backed_up: 
         assert followed.printed("SAFETY=") == f"postgres\n{role}"
     finally:
         backed_up.on_target(f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
+def test_the_previous_database_takes_its_name_back(recovery: Recovery) -> None:
+    now, previous = recovery.database, f"{recovery.database}__previous_1a2b3c4d"
+    names = {now: "new", previous: "old"}
+    try:
+        for name, content in names.items():
+            tell(recovery.server.dsn(), f"CREATE DATABASE {name}")
+            tell(recovery.server.dsn(name), f"CREATE TABLE is_{content} ()")
+        place = next(block for block in STEPS if "PGPASSWORD" in block.text)
+        put_back = next(block for block in BLOCKS if block.heading == "Put the previous database back")
+        followed = recovery.follow([place, put_back])
+        assert followed.status == 0, followed.stderr
+        tables = "SELECT relname FROM pg_class WHERE relname LIKE 'is\\_%'"
+        assert ask(recovery.server.dsn(now), tables) == [("is_old",)]
+        assert ask(recovery.server.dsn(f"{now}_broken"), tables) == [("is_new",)]
+    finally:
+        for name in (previous, f"{now}_broken"):
+            tell(recovery.server.dsn(), f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")

@@ -164,10 +164,11 @@ def locale_choice(
     """
     theirs, ours = properties_from(source), properties_from(target)
     notes: list[str] = []
-    chosen = _locale_options(theirs)
-    reason = _why_not(connection, theirs)
+    major = int(str(connection.exec_driver_sql("SHOW server_version_num").scalar_one())) // 10000
+    chosen = _locale_options(theirs, major)
+    reason = _why_not(connection, theirs, major)
     if reason:
-        chosen = _locale_options(ours)
+        chosen = _locale_options(ours, major)
         if _any_encoding(ours):
             chosen["ENCODING"] = theirs.encoding
         notes.append(
@@ -190,11 +191,12 @@ def create_database_statement(name: str, options: Mapping[str, str]) -> str:
     return f"CREATE DATABASE {identifier(name)} TEMPLATE template0 {listed}".rstrip()
 
 
-def _locale_options(properties: DatabaseProperties) -> dict[str, str]:
+def _locale_options(properties: DatabaseProperties, major: int) -> dict[str, str]:
     options = {"ENCODING": properties.encoding, "LC_COLLATE": properties.collate, "LC_CTYPE": properties.ctype}
+    if major >= 15:
+        options["LOCALE_PROVIDER"] = properties.provider  # libc too: template0 may have another
     if properties.provider == "libc":
         return options
-    options["LOCALE_PROVIDER"] = properties.provider
     options["ICU_LOCALE" if properties.provider == "icu" else "BUILTIN_LOCALE"] = properties.locale or ""
     if properties.icu_rules:
         options["ICU_RULES"] = properties.icu_rules
@@ -209,7 +211,7 @@ def _locale_shown(properties: DatabaseProperties) -> str:
     return f"{properties.provider}'s {properties.locale or properties.collate}"
 
 
-def _why_not(connection: Connection, properties: DatabaseProperties) -> str | None:
+def _why_not(connection: Connection, properties: DatabaseProperties, major: int) -> str | None:
     """Why the server cannot make a database of this locale; None where it can.
 
     A collation is made and undone for each part: a list of locales that SQL could read there is none.
@@ -220,7 +222,6 @@ def _why_not(connection: Connection, properties: DatabaseProperties) -> str | No
     if properties.provider != "libc":
         rules = f", rules = {_literal(properties.icu_rules)}" if properties.icu_rules else ""
         attempts.append(f"provider = {properties.provider}, locale = {_literal(properties.locale)}{rules}")
-    major = int(str(connection.exec_driver_sql("SHOW server_version_num").scalar_one())) // 10000
     if properties.provider == "icu" and major < 15:
         return "version 14 has no databases with an ICU locale"
     for attempt in attempts:

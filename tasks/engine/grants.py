@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psycopg2.extensions
+from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
@@ -73,7 +75,8 @@ def apply_grants(connection: Connection, grants: Grants) -> tuple[str, ...]:
 @contextmanager
 def in_transaction(connection: Connection) -> Iterator[None]:
     """The connection's own transaction, or one of these statements alone where it commits each by itself."""
-    if not connection.connection.dbapi_connection.autocommit:  # type: ignore[union-attr]  # psycopg2's
+    driver: psycopg2.extensions.connection = connection.connection.driver_connection  # type: ignore[assignment]
+    if not driver.autocommit or driver.info.transaction_status != TRANSACTION_STATUS_IDLE:
         yield
         return
     connection.exec_driver_sql("BEGIN")

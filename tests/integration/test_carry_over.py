@@ -265,6 +265,7 @@ def test_the_copy_has_the_sources_encoding_and_locale_where_the_server_has_them(
     with maintenance(server) as connection:
         options, notes = carry_over.locale_choice(asdict(theirs), asdict(ours), connection)
     assert notes == []
+    assert options.get("LOCALE_PROVIDER") == ("libc" if server.binaries.major >= 15 else None)
     made = created(server, 'carry "%s created', options)
     assert (made.encoding, made.collate, made.ctype, made.provider) == (encoding, collate, ctype, "libc")
 

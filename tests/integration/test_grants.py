@@ -278,6 +278,17 @@ def test_every_kind_of_object_gets_its_grants_back_in_another_database(pair: Pai
         assert connection.exec_driver_sql("SELECT has_table_privilege('grants_app', 'pg_authid', 'select')").scalar()
 
 
+def test_in_a_transaction_that_was_begun_by_hand_the_caller_still_decides(pair: Pair) -> None:
+    grants = pair.prepare(OBJECTS, old="GRANT SELECT ON s.t TO grants_app")
+    before = pair.rights()
+    with session(pair.server, pair.new) as connection:
+        connection.execution_options(isolation_level="AUTOCOMMIT")
+        run(connection, "BEGIN")
+        assert apply_grants(connection, grants) == ()
+        run(connection, "ROLLBACK")
+    assert pair.rights() == before
+
+
 def test_an_owner_without_usage_on_its_own_schema_gets_all_the_other_grants_back_first(pair: Pair) -> None:
     granted = f"""GRANT SELECT ON s.t TO grants_app; REVOKE EXECUTE ON FUNCTION s.f(text[]) FROM PUBLIC;
         REVOKE USAGE ON SCHEMA s FROM {ident(OWNER)}"""
@@ -412,14 +423,24 @@ def test_reading_runs_nothing_that_the_database_put_in_the_way(pair: Pair) -> No
         assert connection.exec_driver_sql("SHOW search_path").scalar() == "public, pg_catalog"
 
 
-def test_a_lost_connection_is_no_refused_grant(pair: Pair) -> None:
+def test_a_statement_that_was_ended_is_no_refused_grant(pair: Pair) -> None:
     grants = pair.prepare(OBJECTS, old="GRANT SELECT ON s.t, s.v TO grants_app")
-    with session(pair.server, pair.new) as connection:
+    with session(pair.server, pair.new) as connection, session(pair.server, pair.new) as other:
         run(connection, "SET statement_timeout = '300ms'")
-        with session(pair.server, pair.new) as other:
-            run(other, "LOCK TABLE pg_catalog.pg_class IN ACCESS EXCLUSIVE MODE")
-            with pytest.raises(sqlalchemy.exc.OperationalError, match="statement timeout"):
-                apply_grants(connection, grants)
+        run(other, "GRANT SELECT ON s.t TO PUBLIC")  # and not committed: whoever grants there waits
+        with pytest.raises(sqlalchemy.exc.OperationalError, match="statement timeout"):
+            apply_grants(connection, grants)
+
+
+def test_a_right_on_a_column_outlives_the_revoke_on_its_table(pair: Pair) -> None:
+    grants = pair.prepare(OBJECTS + "; GRANT SELECT (a), SELECT, INSERT ON s.t TO grants_app")
+    with session(pair.server, pair.old) as connection:
+        run(connection, "REVOKE SELECT ON s.t FROM grants_app; GRANT SELECT (a) ON s.t TO grants_app")
+        connection.commit()
+        grants = read_grants(connection)
+    assert pair.apply(grants) == ()
+    old, new = pair.rights()
+    assert new == old
 
 
 def test_grants_travel_as_json() -> None:

@@ -6,7 +6,7 @@ from sqlalchemy.engine import Connection
 
 from tasks.engine.content.deparse import Deparsed, deparse
 from tasks.engine.content.inventory import read_inventory
-from tasks.engine.content.sentences import both_sides, name_of
+from tasks.engine.content.sentences import both_sides, name_of, shown
 from tasks.engine.content.values import PRIVILEGE_KINDS, Content, SchemaObject
 
 _Objects = Mapping[tuple[str, str], SchemaObject]
@@ -35,7 +35,7 @@ def compare_content(
         *_absent(ours, theirs, "is not expected"),
         *_different(theirs, ours, connection_to_found),
     ]
-    return tuple(dict.fromkeys(sentences))
+    return tuple(dict.fromkeys(map(shown, sentences)))
 
 
 def _by_name(content: Content) -> _Objects:
@@ -87,35 +87,35 @@ def _sequences(expected: Content, found: Content, *, unlogged: bool) -> Iterator
 def _absent(these: _Objects, those: _Objects, how: str) -> Iterator[str]:
     """What only these have, without what goes with its table or is a part of it."""
     absent = sorted(these.keys() - those.keys(), key=_rank)
-    told: set[str] = set()
+    known: set[str] = set()
     for kind, identity in absent:
-        part = any(f"{whole} {identity}" in told for whole in _wholes(kind))
-        if not part and not _goes_with(kind, identity, told):
+        if not any(whole in known for whole in _wholes(kind, identity)):
             yield f"{kind} {identity} {how}"
-        told.add(f"{kind} {identity}")
+        known.add(f"{kind} {identity}")
 
 
-_KINDS = ("schema", "extension", "type", "domain", "table", "foreign table", "view", "materialized view")
+_FIRST = ("schema", "extension", "type", "domain", "table", "foreign table", "view", "materialized view")
+_TABLES = _FIRST[4:]
 _WITH_A_TABLE = ("column", "constraint", "not null constraint", "trigger", "rule", "policy")
+_ABOUT = ("comment", "owner", "privileges")  # of `table public.users`, say
 
 
 def _rank(key: tuple[str, str]) -> tuple[int, str, str]:
+    """What holds others before these, what is said about them last."""
     kind, identity = key
-    return (_KINDS.index(kind) if kind in _KINDS else len(_KINDS), kind, identity)
+    place = _FIRST.index(kind) if kind in _FIRST else len(_FIRST) + (kind in _ABOUT)
+    return (place, kind, identity)
 
 
-def _wholes(kind: str) -> Iterator[str]:
-    """The kinds of which this may be a part: `index` for `index predicate`."""
+def _wholes(kind: str, identity: str) -> Iterator[str]:
+    """What this may be a part of, or be said about: `index x` for `index predicate x`, `table x` for `column x.y`."""
     words = kind.split()
-    return (" ".join(words[:length]) for length in range(1, len(words)))
-
-
-def _goes_with(kind: str, identity: str, told: set[str]) -> bool:
-    if not kind.startswith(_WITH_A_TABLE):
-        return False
-    return any(
-        f"{table} {identity[:dot]}" in told for dot, sign in enumerate(identity) if sign == "." for table in _KINDS[4:]
-    )
+    yield from (f"{' '.join(words[:length])} {identity}" for length in range(1, len(words)))
+    if kind in _ABOUT:
+        yield identity.partition(" ")[2]
+    if kind.startswith(_WITH_A_TABLE):
+        ends = [place for place, sign in enumerate(identity) if sign == "."]
+        yield from (f"{table} {identity[:end]}" for end in ends for table in _TABLES)
 
 
 def _different(theirs: _Objects, ours: _Objects, connection: Connection) -> Iterator[str]:

@@ -7,6 +7,7 @@ from tasks.engine.content.values import TableName
 _PLAIN = re.compile(r"[a-z_][a-z0-9_$]*")
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
 _HIDDEN = re.compile(r"=#[0-9a-f]{16}")  # what stands for a password
+_LONGEST = 500  # a function's name may hold the names of a hundred types
 _SHOWN = 90  # characters of each side
 _BEFORE = 30  # characters shown before the first that differs
 
@@ -17,13 +18,14 @@ def name_of(table: TableName) -> str:
 
 
 def shown(text: str) -> str:
-    """The text with every control character, and every one that hides or turns others, escaped."""
-    return _UNSAFE.sub(lambda sign: ascii(sign[0])[1:-1], _HIDDEN.sub("=(hidden)", text))
+    """The text with every control character, and every one that hides or turns others, escaped; not overlong."""
+    text = text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+    return _UNSAFE.sub(lambda sign: ascii(sign[0])[1:-1], text)
 
 
 def both_sides(there: str, wanted: str) -> tuple[str, str]:
     """Both texts, cut to where they differ."""
-    there, wanted = (" ".join(text.split()) for text in (there, wanted))
+    there, wanted = (_HIDDEN.sub("=(hidden)", " ".join(text.split())) for text in (there, wanted))
     same = next(
         (place for place, pair in enumerate(zip(there, wanted, strict=False)) if pair[0] != pair[1]),
         min(len(there), len(wanted)),
@@ -34,4 +36,4 @@ def both_sides(there: str, wanted: str) -> tuple[str, str]:
 
 def _cut(text: str, start: int) -> str:
     part = text[start : start + _SHOWN]
-    return shown(("…" if start else "") + part + ("…" if start + _SHOWN < len(text) else "")) or "nothing of it"
+    return ("…" if start else "") + part + ("…" if start + _SHOWN < len(text) else "") or "nothing"

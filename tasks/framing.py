@@ -70,8 +70,8 @@ def perform(
             _remember_failure(means, run_id, name, sentence, held=isinstance(error, Held), began=began)
             raise BackupFailed(sentence) from error
         took_s = time.monotonic() - began
-        journal.end_step(run_id, name, state="done", took_s=took_s, summary=summary, alive_s=HANDOVER_ALLOWANCE_S)
-        _renew_lease(means, run_id, HANDOVER_ALLOWANCE_S)
+        if journal.end_step(run_id, name, state="done", took_s=took_s, summary=summary, alive_s=HANDOVER_ALLOWANCE_S):
+            _renew_lease(means, run_id, HANDOVER_ALLOWANCE_S)
         fields = {"event": "step_done", "step": name, "took_s": took_s, "summary": summary}
         log.info("%s done in %.1f s: %s", name, took_s, summary, extra=fields)
         return {"step": name, "seconds": round(took_s, 3), "summary": summary}
@@ -169,6 +169,7 @@ def _heartbeat(means: Means, run: Run) -> Iterator[None]:
         try:
             if not means.journal.beat(run.id, state=state, closer=run.closer, alive_s=ALIVE_S):
                 run.watch.fail(RunLost("another process has ended this run meanwhile; this one stops"))
+                return  # the lock is gone with the run: renewed, it would be taken again, for minutes
             _renew_lease(means, run.id, HANDOVER_ALLOWANCE_S)
         except RunLost as error:
             run.watch.fail(error)

@@ -127,8 +127,8 @@ class Steps:
             self.working(*waiting)
 
     def knows(self, report: Mapping[str, Any]) -> bool:
-        """Whether the end of each of the report's steps was shown."""
-        return self._ended >= {step["name"] for step in report.get("steps", ())}
+        """Whether the end of each of the report's steps was shown, and of what else began."""
+        return self._current is None and self._ended >= {step["name"] for step in report.get("steps", ())}
 
     def complete(self, report: Mapping[str, Any]) -> None:
         """Show what the report knows and nobody told."""

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from tasks.engine.database_properties import DatabaseProperties, properties_from, read_properties
 from tasks.engine.grants import execute_each, in_transaction
 from tasks.engine.grants_plan import OWNER, Found, Grants, ObjectGrants, Right, Statement, plan_grants
-from tasks.engine.mark import identifier
+from tasks.engine.mark import identifier, literal
 
 __all__ = [
     "DatabaseProperties",
@@ -73,12 +73,6 @@ def properties_statements(
     return [*(Statement(sql=sql, about=about) for about, sql in said), *rights], notes
 
 
-def _literal(text: str | None) -> str:
-    """A string in SQL, whatever standard_conforming_strings says; psycopg2's own follows its latest connection."""
-    quoted = (text or "").replace("'", "''")
-    return "E'" + quoted.replace("\\", "\\\\") + "'" if "\\" in quoted else f"'{quoted}'"
-
-
 def _whose(role: str, database: str) -> str:
     name = identifier(database)
     return f"ALTER ROLE {identifier(role)} IN DATABASE {name}" if role else f"ALTER DATABASE {name}"
@@ -86,8 +80,8 @@ def _whose(role: str, database: str) -> str:
 
 def _value(setting: str, stored: str) -> str:
     if setting.lower() not in _LISTS_OF_NAMES:
-        return _literal(stored)
-    return ", ".join(_literal(each) for each in split_names(stored)) or "''"
+        return literal(stored)
+    return ", ".join(literal(each) for each in split_names(stored)) or "''"
 
 
 def split_names(stored: str) -> list[str]:
@@ -187,7 +181,7 @@ def locale_choice(
 
 def create_database_statement(name: str, options: Mapping[str, str]) -> str:
     """CREATE DATABASE from template0, the only template that allows every encoding and locale."""
-    listed = " ".join(f"{option} {_literal(value)}" for option, value in options.items())
+    listed = " ".join(f"{option} {literal(value)}" for option, value in options.items())
     return f"CREATE DATABASE {identifier(name)} TEMPLATE template0 {listed}".rstrip()
 
 
@@ -216,12 +210,10 @@ def _why_not(connection: Connection, properties: DatabaseProperties, major: int)
 
     A collation is made and undone for each part: a list of locales that SQL could read there is none.
     """
-    attempts = [
-        f"provider = libc, lc_collate = {_literal(properties.collate)}, lc_ctype = {_literal(properties.ctype)}"
-    ]
+    attempts = [f"provider = libc, lc_collate = {literal(properties.collate)}, lc_ctype = {literal(properties.ctype)}"]
     if properties.provider != "libc":
-        rules = f", rules = {_literal(properties.icu_rules)}" if properties.icu_rules else ""
-        attempts.append(f"provider = {properties.provider}, locale = {_literal(properties.locale)}{rules}")
+        rules = f", rules = {literal(properties.icu_rules)}" if properties.icu_rules else ""
+        attempts.append(f"provider = {properties.provider}, locale = {literal(properties.locale)}{rules}")
     if properties.provider == "icu" and major < 15:
         return "version 14 has no databases with an ICU locale"
     for attempt in attempts:

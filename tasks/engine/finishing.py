@@ -12,7 +12,15 @@ from tasks.engine.errors import BackupError
 from tasks.engine.journal import Journal
 from tasks.engine.replacing.swap import drop_own_databases
 from tasks.engine.run import Run
-from tasks.engine.storage import free_bytes, instant_of, manifest_path, parse_dump_name, remove_file, report_path
+from tasks.engine.storage import (
+    PART_SUFFIX,
+    free_bytes,
+    instant_of,
+    manifest_path,
+    parse_dump_name,
+    remove_file,
+    report_path,
+)
 
 log = logging.getLogger(__name__)
 
@@ -66,8 +74,8 @@ def plan_expiry(
     newest = next((record for record in records if record.outcome not in {"skipped", "missed"}), None)
     states = {record.stamp: (record.run_id, _state(record.state, record.outcome)) for record in records}
     dumps = []
-    for path in sorted(settings.backup_dir.glob("*.sql")):
-        parsed = parse_dump_name(path.name)
+    for path in sorted((*settings.backup_dir.glob("*.sql"), *settings.backup_dir.glob(f"*.sql{PART_SUFFIX}"))):
+        parsed = parse_dump_name(path.name.removesuffix(PART_SUFFIX))
         if parsed is None:
             continue
         kind, stamp = parsed

@@ -7,7 +7,6 @@ memory that must survive the loss of everything else of ours.
 import json
 from dataclasses import asdict, dataclass
 
-from psycopg2.extensions import QuotedString
 from sqlalchemy.engine import Connection
 
 TOOL = "railway-neon-sync"
@@ -70,9 +69,9 @@ def literal(text: str | None) -> str:
     """A string literal in SQL, safe under any setting."""
     if text is None:
         return "NULL"
-    quoted = QuotedString(text)
-    quoted.encoding = "utf8"
-    return quoted.getquoted().decode()
+    # Not by psycopg2: without a connection its answer depends on what the process did before.
+    escaped = text.replace("'", "''")
+    return f"'{escaped}'" if "\\" not in text else "E'{}'".format(escaped.replace("\\", "\\\\"))
 
 
 def identifier(name: str) -> str:

@@ -29,6 +29,7 @@ _END_SESSIONS_OF = (
     "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
     "WHERE datname = ANY (%(names)s) AND pid <> pg_backend_pid()"
 )
+_IS_TEMPLATE = "SELECT datistemplate FROM pg_database WHERE datname = %(name)s"  # such a one cannot be dropped
 _POLL_S = 0.02
 _LOCK_TIMEOUT_MS = 10_000
 
@@ -110,8 +111,9 @@ def put_back(run: Run, published: TargetState) -> None:
 def drop_database(run: Run, name: str) -> None:
     """Drop one of the run's own databases, whoever is connected; nothing happens when it is not there."""
     with run.target.open(run.facts["maintenance"], autocommit=True) as connection:
-        statement = f"DROP DATABASE IF EXISTS {identifier(name)} WITH (FORCE)"
-        connection.exec_driver_sql(statement)
+        if connection.exec_driver_sql(_IS_TEMPLATE, {"name": name}).scalar_one_or_none():
+            connection.exec_driver_sql(f"ALTER DATABASE {identifier(name)} IS_TEMPLATE false")
+        connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {identifier(name)} WITH (FORCE)")
 
 
 def drop_own_databases(run: Run) -> None:

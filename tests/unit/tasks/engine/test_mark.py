@@ -2,7 +2,7 @@
 
 import pytest
 
-from tasks.engine.mark import Mark, identifier, parse_mark
+from tasks.engine.mark import Mark, identifier, literal, parse_mark
 
 MARK = Mark(run_id="r", snapshot_at="2026-11-22T06:00:00+00:00", content_digest="d", source="1/2/neondb")
 
@@ -25,3 +25,11 @@ def test_a_mark_of_a_newer_version_is_still_read() -> None:
 
 def test_a_name_with_a_quote_stays_a_name() -> None:
     assert identifier('a"; DROP DATABASE b; --') == '"a""; DROP DATABASE b; --"'
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [(None, "NULL"), ("", "''"), ("it's", "'it''s'"), ("a\\b", "E'a\\\\b'"), ("\\'; --", "E'\\\\''; --'")],
+)
+def test_a_text_stays_a_text_under_any_setting(text: str | None, expected: str) -> None:
+    assert literal(text) == expected

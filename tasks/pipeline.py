@@ -96,7 +96,10 @@ def start(
                 now=framing.now(),
             )
         except BackupError as error:
-            begun = beginning.Begun(ending=Ending(outcome="failed", error=str(error)))
+            report = _close(means, run_id, Ending(outcome="failed", error=str(error)))
+            if report is None:  # it did not even come to stand in the journal
+                raise BackupFailed(str(error)) from error
+            return report
         if begun is None:
             raise Ignore
         return None if begun.ending is None else _close(means, run_id, begun.ending)

@@ -12,7 +12,7 @@ from tasks.engine.errors import BackupError
 from tasks.engine.journal import Journal, RunRecord
 from tasks.engine.lease import Lease
 from tasks.engine.recovery import Ending
-from tasks.engine.storage import REPORTS_DIR, ensure_private_dir, reserve_stamp
+from tasks.engine.storage import REPORTS_DIR, ensure_private_dir, part_path, report_path, reserve_stamp
 
 HANDOVER_ALLOWANCE_S = 300.0  # a step's message may wait so long in the queue before the run counts as dead
 
@@ -37,6 +37,8 @@ def begin(
     """Write the run down and take the lock; None when this very message was handled before."""
     if journal.run(run_id) is not None:
         return None
+    if job_id != schedule.MANUAL and job_id not in {job.job_id for job in schedule.JOBS}:
+        raise BackupError(f"there is no job {job_id!r}; the timetable has {', '.join(j.job_id for j in schedule.JOBS)}")
     stamp, started_at = open_storage(settings, now)
     slot = None if job_id == schedule.MANUAL else schedule.slot_of(job_id, now)
     handled = journal.run_of_slot(job_id, slot) if slot else None
@@ -51,6 +53,7 @@ def begin(
         options=options,
     )
     if not new:
+        release_stamp(settings, stamp)
         return None
     return Begun(ending=_why_not(run_id, slot, handled, settings=settings, journal=journal, lease=lease, now=now))
 
@@ -59,6 +62,11 @@ def open_storage(settings: Settings, now: datetime) -> tuple[str, datetime]:
     """The private folders, and a stamp that no other run has; see storage.reserve_stamp."""
     ensure_private_dir(settings.backup_dir)
     return reserve_stamp(ensure_private_dir(settings.backup_dir / REPORTS_DIR), now)
+
+
+def release_stamp(settings: Settings, stamp: str) -> None:
+    """Give back a stamp that no run bears."""
+    part_path(report_path(settings.backup_dir, stamp)).unlink(missing_ok=True)
 
 
 def _why_not(
@@ -132,6 +140,8 @@ def record_missed(settings: Settings, journal: Journal, now: datetime) -> list[s
                 options={},
             ):
                 missed.append(run_id)
+            else:
+                release_stamp(settings, stamp)
     return missed
 
 

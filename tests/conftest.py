@@ -1,4 +1,4 @@
-"""Fixtures for every level: one pair of real PostgreSQL servers and one Valkey per session, fresh databases per test."""
+"""Fixtures for every level: two real PostgreSQL servers and one Valkey per session, fresh databases per test."""
 
 import itertools
 import os

@@ -264,7 +264,8 @@ class ValkeyServer:
             self.process = subprocess.Popen(  # noqa: S603
                 [
                     *(str(get_binary_path()), "--port", str(self.port), "--bind", "127.0.0.1"),
-                    *("--save", "", "--appendonly", "no", "--dir", str(self.root)),
+                    # Its title would hide the folder, by which a leftover can be told from anybody else's server.
+                    *("--save", "", "--appendonly", "no", "--dir", str(self.root), "--set-proc-title", "no"),
                 ],
                 stdout=log,
                 stderr=log,

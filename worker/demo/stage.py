@@ -29,7 +29,7 @@ _READY_S, _COLD_S, _ONCE_S = 60.0, 10.0, 2.0
 _END_SCRIPT = """#!/bin/sh
 # Ends what `railway-neon-sync demo --keep` left running, and removes it. The worker first: it uses the others.
 root={root}
-of_demo() {{ {{ ps -o args= -p "$1" || tr '\\0' ' ' <"/proc/$1/cmdline"; }} 2>/dev/null | grep -qF "$root"; }}
+of_demo() {{ {{ tr '\\0' ' ' <"/proc/$1/cmdline" || ps -ww -o args= -p "$1"; }} 2>/dev/null | grep -qF "$root"; }}
 for process in {pids}; do
     of_demo "$process" && kill -{signal} "$process"
     while of_demo "$process"; do sleep 0.1; done

@@ -7,6 +7,7 @@ import click
 
 from worker.commands.boundary import ExplainingGroup, debug_option
 from worker.commands.demo import demo
+from worker.commands.expire import expire
 from worker.commands.run import run
 from worker.commands.stewardship import adopt, promote
 
@@ -38,6 +39,7 @@ cli.add_command(run)
 cli.add_command(demo)
 cli.add_command(adopt)
 cli.add_command(promote)
+cli.add_command(expire)
 
 
 def main() -> None:

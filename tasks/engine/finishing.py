@@ -55,7 +55,7 @@ def finish(run: Run) -> Finished:
         if not verdict.keep:
             attempt(
                 f"{verdict.dump.path.name} could not be removed",
-                lambda path=verdict.dump.path, reason=verdict.reason: expired.append(_expire(path, reason)),  # type: ignore[misc]
+                lambda path=verdict.dump.path, reason=verdict.reason: expired.append(expire(path, reason)),  # type: ignore[misc]
             )
     attempt("old reports could not be removed", lambda: _forget(run.settings, run.journal))
     kept = sum(verdict.keep for verdict in verdicts)
@@ -105,7 +105,7 @@ def _state(state: str, outcome: str | None) -> retention.RunState:
     return "succeeded" if outcome == "succeeded" else "failed"
 
 
-def _expire(path: Path, reason: str) -> str:
+def expire(path: Path, reason: str) -> str:
     """A manifest goes with its dump, and after it: a dump without its manifest is still a dump."""
     remove_file(path)
     if manifest_path(path).exists():

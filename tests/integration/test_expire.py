@@ -1,0 +1,86 @@
+"""The expire command shows a plan with its reasons, and does exactly that."""
+
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tasks.engine.journal import Journal
+from tasks.engine.storage import dump_path, manifest_path, stamp_of
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+URLS = {"DATABASE_URL": "postgresql://u:p@neon/a", "RAILWAY_BACKUP_DB_URL": "postgresql://u:p@railway/b"}
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    return {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "BACKUP_DIR": str(tmp_path / "backups"), **URLS}
+
+
+def remember(environment: dict[str, str], ages_in_days: list[float], outcome: str = "succeeded") -> list[Path]:
+    """Runs of these ages with their dump files; the newest last."""
+    from config.settings import load_settings  # noqa: PLC0415
+
+    settings = load_settings(environment, None)
+    settings.backup_dir.mkdir(mode=0o700, exist_ok=True)
+    journal = Journal(settings.journal_url.get_secret_value(), pair=settings.pair)
+    dumps = []
+    for age in ages_in_days:
+        began = NOW - timedelta(days=age)
+        run_id, stamp = f"run-{age}", stamp_of(began)
+        journal.begin_run(
+            run_id, job_id="manual", slot=None, stamp=stamp, started_at=began, host="h", allowance_s=60, options={}
+        )
+        journal.end_run(run_id, outcome=outcome, error=None, report={})
+        dump = dump_path(settings.backup_dir, "source", stamp)
+        dump.write_text("a dump")
+        manifest_path(dump).write_text("{}")
+        dumps.append(dump)
+    return dumps
+
+
+def command(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "worker", "expire", *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def test_the_plan_names_each_file_with_its_reason_and_deletes_nothing(environment: dict[str, str]) -> None:
+    dumps = remember(environment, [30, 20, 10, 1, 0.5])
+    done = command(environment)
+    lines = done.stdout.splitlines()
+    assert [line.split(":")[0] for line in lines] == [
+        f"{'delete' if number < 2 else 'keep  '} {dump.name}" for number, dump in enumerate(dumps)
+    ]
+    assert all(line.split(": ", 1)[1] for line in lines)
+    assert [dump for dump in dumps if not dump.exists()] == []
+
+
+def test_apply_does_exactly_what_the_plan_says(environment: dict[str, str]) -> None:
+    dumps = remember(environment, [30, 20, 10, 1, 0.5])
+    plan = {entry["file"]: entry["keep"] for entry in json.loads(command(environment, "--json").stdout)}
+    assert command(environment, "--apply").returncode == 0
+    assert {dump.name: dump.exists() for dump in dumps} == plan
+    assert {dump.name: manifest_path(dump).exists() for dump in dumps} == plan
+
+
+def test_nothing_expires_while_the_newest_run_is_held(environment: dict[str, str]) -> None:
+    dumps = remember(environment, [30, 20, 10, 1, 0.5])
+    remember(environment, [0.1], outcome="held")
+    assert command(environment, "--apply").returncode == 0
+    assert [dump for dump in dumps if not dump.exists()] == []
+
+
+def test_three_verified_dumps_stay_however_old(environment: dict[str, str]) -> None:
+    dumps = remember(environment, [400, 300, 200, 100])
+    command(environment, "--apply")
+    assert [dump.exists() for dump in dumps] == [False, True, True, True]

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 
 from config.schedule import JOBS
 from config.settings import Settings
@@ -84,6 +85,13 @@ def a_report() -> Mapping[str, object]:
         report=None,
     )
     return build_report(record, [], outcome="succeeded", error=None, ended_at=now, stats_tables=())
+
+
+def test_the_files_on_disk_bear_the_names_of_the_code() -> None:
+    names = [name for row in rows(section(README, "What is on disk, and elsewhere")) for name in words(row[0])]
+    assert len(names) > 6
+    fixed = [Path(name.replace("<stamp>", "...")).name.strip("*") for name in names]
+    assert [name for name in fixed if f'"{name}' not in CODE and f"/{name}" not in CODE] == []
 
 
 def test_the_lines_that_never_change_are_those_of_the_code() -> None:

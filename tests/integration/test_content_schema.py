@@ -206,54 +206,39 @@ def test_names_do_not_depend_on_search_path_or_keywords(original: Database) -> N
     } <= names
 
 
+def test_owners_and_rights_are_alike_after_a_restore_that_keeps_them(database: Callable[[], Database]) -> None:
+    original, copy = database(), database()
+    fidelity.fill(original.dsn)
+    copy.restore_from(original)
+    with session(original.dsn) as opened:
+        expected = read_content(opened.connection, privileges=True)
+    assert {"owner", "privileges"} <= {entry.kind for entry in expected.objects}
+    assert compare(expected, copy) == ()
+
+
+def test_what_a_dump_cannot_say_raises_no_alarm(database: Callable[[], Database]) -> None:
+    original, copy = database(), database()
+    original.execute("""
+        CREATE TABLE parent (a integer, b integer);
+        CREATE TABLE child () INHERITS (parent);
+        CREATE TABLE grandchild () INHERITS (child);
+        ALTER TABLE parent ADD CONSTRAINT not_yet CHECK (b > 0) NOT VALID;
+        ALTER TABLE child VALIDATE CONSTRAINT not_yet;
+        CREATE TABLE no_index_left (a integer NOT NULL);
+        CREATE UNIQUE INDEX dropped ON no_index_left (a);
+        ALTER TABLE no_index_left REPLICA IDENTITY USING INDEX dropped;
+        DROP INDEX dropped;
+    """)
+    if original.server.binaries.major < 18:  # later ones keep children as strict as their parents
+        original.execute("ALTER TABLE ONLY parent ALTER a SET NOT NULL")
+    copy.restore_from(original)
+    assert compare(original.read(), copy) == ()
+    assert content_digest(original.read()) == content_digest(copy.read())
+
+
 def test_an_index_that_is_not_valid_is_no_part_of_the_content(original: Database) -> None:
     before = original.read()
     original.execute("INSERT INTO paid VALUES (1), (1)")
     with pytest.raises(psycopg2.errors.UniqueViolation):
         original.execute("CREATE UNIQUE INDEX CONCURRENTLY invalid ON paid (id)")
     assert original.read().objects == before.objects
-
-
-def test_no_password_of_a_foreign_server_is_read_or_told(original: Database, database: Callable[[], Database]) -> None:
-    original.execute(
-        "CREATE FOREIGN DATA WRAPPER w; CREATE SERVER s FOREIGN DATA WRAPPER w OPTIONS (password 'in the open');"
-        "CREATE USER MAPPING FOR PUBLIC SERVER s OPTIONS (\"user\" 'somebody', passwd 'in the open')"
-    )
-    copy = database()
-    copy.restore_from(original)
-    copy.execute(
-        "ALTER SERVER s OPTIONS (SET password 'another'); "
-        "ALTER USER MAPPING FOR PUBLIC SERVER s OPTIONS (SET passwd 'another')"
-    )
-    expected = original.read()
-    assert "in the open" not in repr(expected)
-    assert "somebody" not in repr(expected)
-    differences = compare(expected, copy)
-    assert differences == (
-        "server s: of w, options (password=(hidden)), expected of w, options (password=(hidden))",
-        "user mapping of public on s: options (passwd=(hidden), user=(hidden)), "
-        "expected options (passwd=(hidden), user=(hidden))",
-    )
-
-
-def test_what_goes_with_a_missing_table_is_not_told_beside_it(
-    original: Database, database: Callable[[], Database]
-) -> None:
-    copy = database()
-    copy.restore_from(original)
-    expected = original.read()
-    copy.execute("DROP TABLE paid CASCADE")
-    assert compare(expected, copy) == (
-        "table public.paid is missing",
-        "view public.unpaid is missing",
-        "index public.by_note is missing",
-    )
-
-
-def test_control_characters_of_names_and_texts_are_escaped(
-    original: Database, database: Callable[[], Database]
-) -> None:
-    original.execute("CREATE TABLE \"new\nline \x1b[31m\" (); COMMENT ON TABLE paid IS 'one\x1b]0;title\x07'")
-    differences = compare(original.read(), database())
-    assert r'table public."new\nline \x1b[31m" is missing' in differences
-    assert all(difference.isprintable() for difference in differences)

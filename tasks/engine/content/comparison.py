@@ -7,6 +7,7 @@ from sqlalchemy.engine import Connection
 from tasks.engine.content.deparse import Deparsed, deparse
 from tasks.engine.content.inventory import read_inventory
 from tasks.engine.content.sentences import both_sides, name_of, shown
+from tasks.engine.content.session import pin_session
 from tasks.engine.content.values import PRIVILEGE_KINDS, Content, SchemaObject
 
 _Objects = Mapping[tuple[str, str], SchemaObject]
@@ -26,6 +27,7 @@ def compare_content(
     ours = _by_name(found)
     if any(kind in PRIVILEGE_KINDS for kind, _ in theirs):
         if not any(kind in PRIVILEGE_KINDS for kind, _ in ours):
+            pin_session(connection_to_found)
             ours = {(each.kind, each.identity): each for each in read_inventory(connection_to_found, privileges=True)}
     else:
         ours = {key: each for key, each in ours.items() if each.kind not in PRIVILEGE_KINDS}

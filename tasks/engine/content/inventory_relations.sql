@@ -23,7 +23,7 @@ SELECT kind, identity, concat_ws(', ',
          CASE WHEN r.relrowsecurity THEN 'row security' END,
          CASE WHEN r.relforcerowsecurity THEN 'row security for the owner' END,
          CASE WHEN r.relkind IN ('r', 'p', 'm') THEN CASE r.relreplident
-           WHEN 'n' THEN 'replica identity nothing' WHEN 'f' THEN 'replica identity full' WHEN 'i' THEN 'replica identity by index' END END,
+           WHEN 'n' THEN 'replica identity nothing' WHEN 'f' THEN 'replica identity full' WHEN 'i' THEN (SELECT 'replica identity by index' FROM pg_index WHERE indrelid = r.oid AND indisreplident) END END,
          CASE WHEN r.relkind = 'm' AND NOT r.relispopulated THEN 'not populated' END,
          (SELECT 'on server ' || ident(srvname) FROM pg_foreign_table JOIN pg_foreign_server s ON s.oid = ftserver WHERE ftrelid = r.oid),
          (SELECT options(ftoptions) FROM pg_foreign_table WHERE ftrelid = r.oid)), NULL
@@ -40,7 +40,11 @@ UNION ALL
 SELECT 'column', r.name || '.' || ident(attname), concat_ws(', ',
          CASE WHEN typnamespace = 'pg_catalog'::regnamespace THEN format_type(atttypid, atttypmod) ELSE type_with(atttypid, atttypmod) END,
          CASE WHEN attcollation <> typcollation THEN 'collation ' || collation(attcollation) END,
-         CASE WHEN attnotnull THEN 'not null' END,
+         -- Before 18 a child may allow the null that its parent forbids; a dump cannot say so, its copy forbids it too.
+         CASE WHEN attnotnull OR attinhcount > 0 AND NOT relispartition AND EXISTS (
+           SELECT FROM pg_attribute p WHERE p.attrelid IN ancestors(a.attrelid) AND p.attname = a.attname AND p.attnotnull
+             AND NOT EXISTS (SELECT FROM pg_constraint WHERE contype = 'n' AND conrelid = p.attrelid AND conkey = ARRAY[p.attnum] AND connoinherit) -- since 18
+           ) THEN 'not null' END,
          CASE attidentity WHEN 'a' THEN 'identity always' WHEN 'd' THEN 'identity by default' END,
          CASE attgenerated WHEN 's' THEN 'generated, stored' WHEN 'v' THEN 'generated, virtual' END,
          CASE WHEN attstorage <> typstorage THEN 'storage ' || CASE attstorage WHEN 'p' THEN 'plain' WHEN 'e' THEN 'external' WHEN 'm' THEN 'main' ELSE 'extended' END END,

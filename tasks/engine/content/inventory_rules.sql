@@ -13,7 +13,9 @@ SELECT kind, identity, concat_ws(', ',
          CASE WHEN conperiod THEN 'by period' END, -- since 18
          CASE WHEN NOT conenforced THEN 'not enforced' END, -- since 18
          CASE WHEN condeferrable THEN 'deferrable' END, CASE WHEN condeferred THEN 'deferred' END,
-         CASE WHEN NOT convalidated THEN 'not validated' END,
+         -- A dump cannot say that what is inherited is validated where its parent's is not.
+         CASE WHEN NOT convalidated OR contype = 'c' AND NOT conislocal AND EXISTS (
+           SELECT FROM pg_constraint p WHERE p.conrelid IN ancestors(c.conrelid) AND p.conname = c.conname AND NOT p.convalidated) THEN 'not validated' END,
          CASE WHEN contype = 'c' AND connoinherit THEN 'not inherited' END,
          CASE WHEN contype = 'c' AND NOT conislocal THEN 'inherited' END), NULL
 FROM named JOIN pg_constraint c ON class = 'pg_constraint'::regclass AND id = c.oid WHERE kind = 'constraint'

@@ -24,6 +24,8 @@ _SHORTHANDS = {
     "type_with": """(SELECT CASE WHEN own_ THEN format_type({0}, {1}) ELSE regexp_replace(name, '(\\[\\])?$',
           coalesce(substring(CASE WHEN {1} >= 0 THEN format_type({0}, {1}) END from '(\\([^()]*\\))(?:\\[\\])?$'), '')
           || '\\1') END FROM type_names n_ WHERE n_.oid = {0})""",
+    "ancestors": """(WITH RECURSIVE up_ (id_) AS (SELECT inhparent FROM pg_inherits WHERE inhrelid = {0}
+        UNION SELECT inhparent FROM pg_inherits JOIN up_ ON inhrelid = id_) SELECT id_ FROM up_)""",
     "listed": """(SELECT {0} || ' (' || string_agg(item_, ', ' ORDER BY item_ COLLATE "C") || ')'
         FROM unnest({1}) AS item_)""",
     "options": """(SELECT 'options (' || string_agg(CASE WHEN option_ ~* '^[^=]*(pass|secret|token|key)'

@@ -35,27 +35,27 @@ def begin(
     now: datetime,
 ) -> Begun | None:
     """Write the run down and take the lock; None when this very message was handled before."""
-    if journal.run(run_id) is not None:
-        return None
     if job_id != schedule.MANUAL and job_id not in {job.job_id for job in schedule.JOBS}:
         raise BackupError(f"there is no job {job_id!r}; the timetable has {', '.join(j.job_id for j in schedule.JOBS)}")
-    stamp, started_at = open_storage(settings, now)
     slot = None if job_id == schedule.MANUAL else schedule.slot_of(job_id, now)
-    handled = journal.run_of_slot(job_id, slot) if slot else None
-    new = journal.begin_run(
-        run_id,
-        job_id=job_id,
-        slot=None if handled else slot,
-        stamp=stamp,
-        started_at=started_at,
-        host=socket.gethostname(),
-        allowance_s=HANDOVER_ALLOWANCE_S,
-        options=options,
-    )
-    if not new:
-        release_stamp(settings, stamp)
-        return None
-    return Begun(ending=_why_not(run_id, slot, handled, settings=settings, journal=journal, lease=lease, now=now))
+    while journal.run(run_id) is None:
+        stamp, started_at = open_storage(settings, now)
+        handled = journal.run_of_slot(job_id, slot) if slot else None
+        new = journal.begin_run(
+            run_id,
+            job_id=job_id,
+            slot=None if handled else slot,
+            stamp=stamp,
+            started_at=started_at,
+            host=socket.gethostname(),
+            allowance_s=HANDOVER_ALLOWANCE_S,
+            options=options,
+        )
+        if new:
+            ending = _why_not(run_id, slot, handled, settings=settings, journal=journal, lease=lease, now=now)
+            return Begun(ending=ending)
+        release_stamp(settings, stamp)  # this message came twice, or another run took the slot meanwhile: look again
+    return None
 
 
 def open_storage(settings: Settings, now: datetime) -> tuple[str, datetime]:
@@ -79,7 +79,7 @@ def _why_not(
     lease: Lease | None,
     now: datetime,
 ) -> Ending | None:
-    if slot and handled:
+    if slot and handled and handled.outcome != "missed":
         return Ending(
             outcome="skipped",
             error=f"the run of {slot:%Y-%m-%d %H:%M} UTC was handled already, by run {handled.run_id}",
@@ -96,8 +96,12 @@ def _why_not(
 
 
 def _who_is_working(run_id: str, journal: Journal, now: datetime) -> str | None:
+    """Who holds the run back. Of two that begin at once, each sees the other: the earlier stamp goes first."""
+    ours = journal.run(run_id)
     for record in journal.open_runs():
-        if record.run_id != run_id and record.alive_until > now:
+        if ours is None or record.run_id == run_id or record.alive_until <= now:
+            continue
+        if (record.stamp, record.run_id) < (ours.stamp, run_id) or journal.steps(record.run_id):
             return _describe_holder(record.run_id, record)
     return None
 

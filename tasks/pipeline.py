@@ -101,6 +101,7 @@ def start(
                 raise BackupFailed(str(error)) from error
             return report
         if begun is None:
+            _tell_who_asks_again(means, run_id)
             raise Ignore
         return None if begun.ending is None else _close(means, run_id, begun.ending)
 
@@ -174,6 +175,16 @@ def _store_again(means: Means) -> None:
     for record in means.journal.runs(limit=_LOOK_BACK):
         if record.state == "ended" and not record.options.get("here") and not is_stored(record.run_id):
             means.tell(record.report or {})
+
+
+def _tell_who_asks_again(means: Means, run_id: str) -> None:
+    """A second message of an ended run: Celery's STARTED stands in the place of its failure now."""
+    record = means.journal.run(run_id)
+    if record is not None and record.report is not None:
+        try:
+            means.tell(record.report)
+        except BackupError as error:
+            log.warning("the report was not stored again yet: %s", error)  # reconcile does
 
 
 def _close(means: Means, run_id: str, ending: Ending) -> dict[str, Any] | None:

@@ -13,6 +13,8 @@ import pytest
 
 from worker.demo.servers import PostgresServer, ValkeyServer, find_postgres
 
+pytest.register_assert_rewrite("tests.support")  # what they demand, they explain when it is not so
+
 _numbers = itertools.count(1)
 
 

@@ -50,7 +50,8 @@ RUN groupadd --system --gid 10001 rns \
 COPY --from=build /usr/lib/postgresql /usr/lib/postgresql
 COPY --from=build /opt/venv /opt/venv
 COPY deploy/flowerconfig.py deploy/worker_health.py /etc/railway-neon-sync/
-ENV PATH=/opt/venv/bin:$PATH \
+# The newest psql, for people.
+ENV PATH=/opt/venv/bin:$PATH:/usr/lib/postgresql/18/bin \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt \

@@ -1,3 +1,4 @@
+# ruff: noqa: INP001 - Flower reads a file, not a module of a package
 """Flower's options in a container; Flower reads this file by itself (`--conf`)."""
 
 from pathlib import Path

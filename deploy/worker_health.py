@@ -10,9 +10,11 @@ import sys
 from datetime import UTC, datetime
 
 from celery import Celery
+from kombu.exceptions import OperationalError
 
 from config.celery import celery_options, impatient_options
 from config.settings import Settings, load_settings
+from tasks.engine.errors import BackupError
 from tasks.engine.journal import Journal
 
 _ANSWER_WITHIN_S = 10.0
@@ -26,15 +28,22 @@ def main(node: str) -> int:
 
 
 def _step_is_alive(settings: Settings) -> bool:
-    journal = Journal(settings.journal_url.get_secret_value(), pair=settings.pair)
     now = datetime.now(UTC)
-    return any(run.alive_until > now for run in journal.open_runs())
+    try:
+        journal = Journal(settings.journal_url.get_secret_value(), pair=settings.pair)
+        return any(run.alive_until > now for run in journal.open_runs())
+    except BackupError as error:
+        print(error)  # noqa: T201 - the container engine keeps it beside its verdict
+        return False
 
 
 def _answers(settings: Settings, node: str) -> bool:
     app = Celery(set_as_current=False)
     app.conf.update(celery_options(settings) | impatient_options())
-    return bool(app.control.inspect(destination=[node], timeout=_ANSWER_WITHIN_S).ping())
+    try:
+        return bool(app.control.inspect(destination=[node], timeout=_ANSWER_WITHIN_S).ping())
+    except OperationalError:  # the broker is away
+        return False
 
 
 if __name__ == "__main__":

@@ -332,7 +332,8 @@ def test_what_was_made_before_stays(project: Path) -> None:
 
 def test_an_address_that_nobody_gave_is_told_and_not_written(project: Path) -> None:
     made = make_secrets(project, RAILWAY_BACKUP_DB_URL=TARGET)
-    assert made.returncode != 0
+    assert made.returncode == 2
+    assert "database_url is empty" in made.stderr
     assert not (project / "secrets" / "database_url").exists()
 
 

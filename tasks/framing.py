@@ -1,5 +1,6 @@
 """What surrounds every step: claim, heartbeat, deadline, log context, progress, timing, and the journal's line."""
 
+import errno
 import logging
 import threading
 import time
@@ -7,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from config.logs import log_context
 from config.settings import Settings
@@ -20,6 +21,7 @@ from tasks.engine.lease import LockUnavailable
 from tasks.engine.progress import Position
 from tasks.engine.recovery import Ending, settle
 from tasks.engine.run import Run, open_run
+from tasks.engine.spare import release_spare
 from tasks.engine.watch import Watch
 from tasks.failures import BackupFailed
 from tasks.means import Means
@@ -32,6 +34,7 @@ PROGRESS_S = 1.0
 WAITS = "waits"
 _CHECK_LIMIT_S = 120
 
+Written = TypeVar("Written")
 Show = Callable[[Run, str, Position], None]
 
 
@@ -55,7 +58,7 @@ def perform(
 ) -> dict[str, Any]:
     """One step of a run, once. Raises NotOurs for a message that has nothing to do, BackupFailed for a failure."""
     journal = means.journal
-    if not journal.claim_step(run_id, name, alive_s=ALIVE_S):
+    if not _with_spare_room(means, lambda: journal.claim_step(run_id, name, alive_s=ALIVE_S)):
         raise NotOurs
     record = journal.run(run_id)
     if record is None:
@@ -70,7 +73,8 @@ def perform(
             _remember_failure(means, run_id, name, sentence, held=isinstance(error, Held), began=began)
             raise BackupFailed(sentence) from error
         took_s = time.monotonic() - began
-        if journal.end_step(run_id, name, state="done", took_s=took_s, summary=summary, alive_s=HANDOVER_ALLOWANCE_S):
+        done: dict[str, Any] = {"state": "done", "took_s": took_s, "summary": summary}
+        if _with_spare_room(means, lambda: journal.end_step(run_id, name, **done, alive_s=HANDOVER_ALLOWANCE_S)):
             _renew_lease(means, run_id, HANDOVER_ALLOWANCE_S)
         fields = {"event": "step_done", "step": name, "took_s": took_s, "summary": summary}
         log.info("%s done in %.1f s: %s", name, took_s, summary, extra=fields)
@@ -80,11 +84,13 @@ def perform(
 def end_failed_run(means: Means, run_id: str, closer: str, *, silent_since: datetime | None = None) -> str:
     """Take a run and bring it to its end: rollback and reconcile alike. Returns what became of it, for people."""
     journal = means.journal
-    claimed = (
-        journal.claim_closing(run_id, closer, alive_s=ALIVE_S)
-        if silent_since is None
-        else journal.claim_silent(run_id, closer, now=silent_since, alive_s=ALIVE_S)
-    )
+
+    def claim() -> bool:
+        if silent_since is None:
+            return journal.claim_closing(run_id, closer, alive_s=ALIVE_S)
+        return journal.claim_silent(run_id, closer, now=silent_since, alive_s=ALIVE_S)
+
+    claimed = _with_spare_room(means, claim)
     record = journal.run(run_id)
     if not claimed or record is None:
         return f"nothing to do: {_describe(record)}"
@@ -145,17 +151,34 @@ def _remember_failure(means: Means, run_id: str, name: str, sentence: str, *, he
     """For the rollback, which learns the cause from the journal. It must not fail when the disk is full."""
     level = logging.WARNING if held else logging.ERROR
     log.log(level, "%s failed: %s", name, sentence, extra={"event": "step_failed", "step": name})
-    try:
-        took_s = time.monotonic() - began
+    took_s = time.monotonic() - began
+
+    def remember() -> None:
         means.journal.keep(run_id, failure={"step": name, "error": sentence, "held": held})
         means.journal.end_step(run_id, name, state="failed", took_s=took_s, summary=sentence, alive_s=ALIVE_S)
+
+    try:
+        _with_spare_room(means, remember)
     except JournalUnavailable as error:
         log.error("the journal did not take it: %s", error)
+
+
+def _with_spare_room(means: Means, write: Callable[[], Written]) -> Written:
+    """Write to the journal; when it cannot, because the disk is full it seems, once more with the spare room."""
+    try:
+        return write()
+    except JournalUnavailable:
+        if not release_spare(means.settings.backup_dir):
+            raise
+        log.warning("BACKUP_STORAGE the spare room is used to end the run", extra={"event": "spare_room_used"})
+        return write()
 
 
 def _sentence(error: Exception, name: str) -> str:
     if isinstance(error, BackupError):
         return str(error)
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return "BACKUP_STORAGE the disk of BACKUP_DIR is full; make room there, then run again"
     log.error("an unexpected error in %s", name, exc_info=error)
     return f"unexpected in {name}: {type(error).__name__}: {error}"
 

@@ -112,6 +112,7 @@ def run_here(means: Means, *, run_id: str | None = None, accept_shrink: str | No
     A run that cannot be ended now, because the target is out of reach, is ended by the next run or by reconcile.
     """
     run_id = run_id or str(uuid.uuid4())
+    cause: Exception | None = None
     try:
         report = start(means, run_id, accept_shrink=accept_shrink, here=True)
         if report is not None:
@@ -119,13 +120,16 @@ def run_here(means: Means, *, run_id: str | None = None, accept_shrink: str | No
         with using(means):
             for step in ORDER:
                 step(run_id)
-    except (BackupFailed, Ignore):
+    except (BackupFailed, BackupError, Ignore) as error:
+        cause = error
         _end_here(means, run_id)
     except (KeyboardInterrupt, SystemExit):
         stop_here(means, run_id, "it was interrupted")
         raise
     record = means.journal.run(run_id)
-    if record is None or record.report is None:
+    if record is None:  # it could not even be written down
+        raise BackupError(str(cause))
+    if record.report is None:
         raise BackupError(
             f"run {run_id} cannot be ended now: the backup database is out of reach; the next run ends it"
         )

@@ -12,6 +12,7 @@ from tasks.engine.errors import BackupError
 from tasks.engine.journal import Journal, RunRecord
 from tasks.engine.lease import Lease
 from tasks.engine.recovery import Ending
+from tasks.engine.spare import keep_spare
 from tasks.engine.storage import REPORTS_DIR, ensure_private_dir, part_path, report_path, reserve_stamp
 
 HANDOVER_ALLOWANCE_S = 300.0  # a step's message may wait so long in the queue before the run counts as dead
@@ -60,7 +61,7 @@ def begin(
 
 def open_storage(settings: Settings, now: datetime) -> tuple[str, datetime]:
     """The private folders, and a stamp that no other run has; see storage.reserve_stamp."""
-    ensure_private_dir(settings.backup_dir)
+    keep_spare(ensure_private_dir(settings.backup_dir))
     return reserve_stamp(ensure_private_dir(settings.backup_dir / REPORTS_DIR), now)
 
 

@@ -26,10 +26,12 @@ def explained() -> Iterator[None]:
         raise
     except sa.exc.SQLAlchemyError as error:
         reason = str(getattr(error, "orig", None) or error).splitlines()[0]
-        raise JournalUnavailable(
-            f"the journal cannot be used: {reason}; see that BACKUP_DIR has room and belongs to this user, "
-            "or that JOURNAL_URL is right"
-        ) from error
+        remedy = (
+            "make room on the disk of BACKUP_DIR"
+            if "full" in reason
+            else "see that BACKUP_DIR belongs to this user, or that JOURNAL_URL is right"
+        )
+        raise JournalUnavailable(f"the journal cannot be used: {reason}; {remedy}") from error
 
 
 def open_engine(url: str) -> Engine:

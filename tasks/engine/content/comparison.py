@@ -138,8 +138,10 @@ def _alike(pairs: list[tuple[SchemaObject, SchemaObject]], connection: Connectio
     """
     alike: set[tuple[str, str]] = set()
     chains = {(wanted.kind, wanted.identity): ([_deparsed(wanted)], [_deparsed(there)]) for wanted, there in pairs}
-    for _ in range(_ROUNDS):
-        going = [chain for pair in chains.values() for chain in pair if chain[-1] is not None]
+    for number in range(_ROUNDS):
+        # At first what is expected alone: that is what the restore has done, and mostly enough.
+        asked = [pair[:1] if number == 0 else pair for pair in chains.values()]
+        going = [chain for pair in asked for chain in pair if chain[-1] is not None]
         for chain, spelt in zip(going, deparse(connection, [each[-1] for each in going if each[-1]]), strict=True):
             chain.append(spelt)
         for key, (wanted_texts, there_texts) in list(chains.items()):

@@ -19,8 +19,8 @@ from tasks.engine.content.session import in_autocommit, pin_session, rows, run
 from tasks.engine.dumpfile_lexer import StatementLexer, Unreadable
 
 _BATCH = 200  # each probe holds some locks until its batch is undone
-# Connection lost, transaction of the wrong kind, no room or memory, ended by somebody: not the fault of one text.
-_NOT_THE_TEXT = ("08", "25", "53", "57", "58", "XX")
+# Connection lost, wrong kind of transaction, deadlock, lock timeout, no room, ended by somebody: not the text's fault.
+_NOT_THE_TEXT = ("08", "25", "40", "53", "55P03", "57", "58")
 # Event triggers of the database must not run for what is undone at once; only a superuser may say so.
 _QUIET = """
     SELECT set_config(name, CASE name WHEN 'event_triggers' THEN 'off' ELSE 'replica' END, true) FROM pg_settings

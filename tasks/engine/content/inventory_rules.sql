@@ -28,14 +28,14 @@ SELECT kind, identity, concat_ws(', ', CASE WHEN indisunique THEN 'unique' END,
            SELECT string_agg(concat_ws(' ', coalesce(ident(attname), '<expression>'),
                     CASE WHEN key.coll NOT IN (0, 100) THEN 'collate ' || collation(key.coll) END,
                     CASE WHEN NOT opcdefault THEN operator_class(key.class) END,
-                    CASE WHEN opcintype <> own.typid THEN 'as ' || type(opcintype) END,
+                    CASE WHEN opcintype <> atttypid THEN 'as ' || type(opcintype) END,
                     listed('with', own.options), CASE WHEN key.option & 1 = 1 THEN 'descending' END,
                     CASE key.option WHEN 1 THEN 'nulls last' WHEN 2 THEN 'nulls first' END, 'statistics ' || own.target,
                     CASE WHEN place > indnkeyatts THEN 'included' END), ', ' ORDER BY place)
            FROM unnest(indkey::int2[], indcollation::oid[], indclass::oid[], indoption::int2[]) WITH ORDINALITY AS key (number, coll, class, option, place)
            LEFT JOIN pg_opclass o ON o.oid = key.class LEFT JOIN pg_attribute ON attrelid = indrelid AND attnum = number AND number > 0
-           LEFT JOIN (SELECT attnum, atttypid, attoptions, CASE WHEN attstattarget >= 0 THEN attstattarget END FROM pg_attribute WHERE attrelid = indexrelid)
-             AS own (place, typid, options, target) USING (place)) || ')',
+           LEFT JOIN (SELECT attnum, attoptions, CASE WHEN attstattarget >= 0 THEN attstattarget END FROM pg_attribute WHERE attrelid = indexrelid)
+             AS own (place, options, target) USING (place)) || ')',
          CASE WHEN indnullsnotdistinct THEN 'nulls not distinct' END, -- since 15
          listed('with', reloptions),
          'attached to ' || (SELECT relation(inhparent) FROM pg_inherits WHERE inhrelid = indexrelid),

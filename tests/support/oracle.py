@@ -191,7 +191,7 @@ def _entries(text: str) -> dict[str, str]:
     """A schema dump as a set: from `name; Type: ...; Schema: ...` to the statements that follow, in any order."""
     text = text[: text.rindex(_TRAILER)]
     headings = list(_ENTRY.finditer(text))
-    ends = [heading.start() for heading in headings[1:]] + [len(text)]
+    ends = [heading.start() for heading in headings[1:]] + [len(text)] * bool(headings)  # none in an empty database
     found: defaultdict[str, list[str]] = defaultdict(list)
     method, next_method = "", ""
     for heading, end in zip(headings, ends, strict=True):

@@ -14,7 +14,7 @@ from tasks.engine.journal import Journal
 from tasks.engine.lease import Lease
 from tasks.engine.recovery import Ending
 from tasks.engine.report import build_report
-from tasks.engine.storage import atomic_write, part_path, report_path
+from tasks.engine.storage import PART_SUFFIX, atomic_write, report_path
 
 log = logging.getLogger(__name__)
 
@@ -45,31 +45,32 @@ def close_run(
     )
     if not journal.end_run(run_id, outcome=ending.outcome, error=ending.error, report=report, closer=closer):
         return None
-    with log_context(run_id):
-        fault_point("closed")
-        _log_outcome(report)
-        tell_outcome(report, settings=settings, journal=journal, lease=lease, tell=tell)
+    fault_point("closed")
+    tell_outcome(report, settings=settings, journal=journal, lease=lease, tell=tell)
     return report
 
 
 def tell_outcome(
     report: Mapping[str, Any], *, settings: Settings, journal: Journal, lease: Lease | None, tell: Teller
 ) -> None:
-    """Report file, result backend, lock: each on its own, none stops the others; done again when it was cut off."""
-    told = True
-    actions: tuple[Callable[[], None], ...] = (
-        lambda: _write_report(report, settings),
-        lambda: None if lease is None else lease.release(report["run_id"]),
-        lambda: tell(report),
-    )
-    for action in actions:
-        try:
-            action()
-        except BackupError as error:
-            told = False
-            log.warning("the outcome of run %s could not be told everywhere: %s", report["run_id"], error)
+    """Log, report file, lock, result backend: each on its own, none stops the others; again when it was cut off."""
+    told, run_id = True, report["run_id"]
+    actions: dict[str, Callable[[], None]] = {
+        "log": lambda: _log_once(report, journal),
+        "file": lambda: _write_report(report, settings),
+        "lock": lambda: None if lease is None else lease.release(run_id),
+        "backend": lambda: tell(report),
+    }
+    with log_context(run_id):
+        for name, action in actions.items():
+            try:
+                action()
+                fault_point(f"told.{name}")
+            except BackupError as error:
+                told = False
+                log.warning("the outcome of run %s could not be told everywhere: %s", run_id, error)
     if told:
-        journal.keep(report["run_id"], told=True)
+        journal.keep(run_id, told=True)
 
 
 def tell_again(*, settings: Settings, journal: Journal, lease: Lease | None, tell: Teller) -> None:
@@ -79,9 +80,18 @@ def tell_again(*, settings: Settings, journal: Journal, lease: Lease | None, tel
             tell_outcome(record.report, settings=settings, journal=journal, lease=lease, tell=tell)
 
 
+def _log_once(report: Mapping[str, Any], journal: Journal) -> None:
+    """A process that died right after it wrote the outcome has not logged it: whoever tells it again does."""
+    record = journal.run(report["run_id"])
+    if record is None or not record.facts.get("logged"):
+        _log_outcome(report)
+        journal.keep(report["run_id"], logged=True)
+
+
 def _write_report(report: Mapping[str, Any], settings: Settings) -> None:
     path = report_path(settings.backup_dir, report["stamp"])
-    part_path(path).unlink(missing_ok=True)  # the reservation of the stamp
+    for part in path.parent.glob(f"{path.name}*{PART_SUFFIX}"):  # the stamp's reservation, and what a crash left
+        part.unlink(missing_ok=True)
     atomic_write(path, json.dumps(report, indent=2, ensure_ascii=False).encode())
 
 

@@ -78,6 +78,7 @@ def perform(
             _renew_lease(means, run_id, HANDOVER_ALLOWANCE_S)
         fields = {"event": "step_done", "step": name, "took_s": took_s, "summary": summary}
         log.info("%s done in %.1f s: %s", name, took_s, summary, extra=fields)
+        fault_point(f"{name}.done")
         return {"step": name, "seconds": round(took_s, 3), "summary": summary}
 
 
@@ -192,22 +193,31 @@ def _heartbeat(means: Means, run: Run) -> Iterator[None]:
         try:
             if not means.journal.beat(run.id, state=state, closer=run.closer, alive_s=ALIVE_S):
                 run.watch.fail(RunLost("another process has ended this run meanwhile; this one stops"))
-                return  # the lock is gone with the run: renewed, it would be taken again, for minutes
-            _renew_lease(means, run.id, HANDOVER_ALLOWANCE_S)
-        except RunLost as error:
-            run.watch.fail(error)
         except JournalUnavailable as error:
             log.warning("the heartbeat was not written: %s", error)
 
-    with _every(BEAT_S, beat, "heartbeat"):
+    def renew() -> None:
+        try:
+            _renew_lease(means, run.id, HANDOVER_ALLOWANCE_S)
+        except RunLost as error:
+            run.watch.fail(error)
+
+    # The lock by a thread of its own: a Redis that does not answer must not make the run look dead.
+    with _every(BEAT_S, beat, "heartbeat"), _every(BEAT_S, renew, "renewal of the lock"):
         yield
 
 
 def _renew_lease(means: Means, run_id: str, ttl_s: float) -> None:
+    """RunLost when another run has the lock."""
+    if means.lease is None:
+        return
     try:
-        if means.lease is not None:
-            means.lease.renew(run_id, ttl_s=ttl_s)
-    except LockUnavailable as error:
+        means.lease.renew(run_id, ttl_s=ttl_s)
+        # Asked afterwards: a process that was paused finds its lock gone, takes it again, and has no run any more.
+        record = means.journal.run(run_id)
+        if record is None or record.state == "ended":
+            means.lease.release(run_id)
+    except (LockUnavailable, JournalUnavailable) as error:
         log.warning("the lock was not renewed: %s", error)  # journal and fence keep others out meanwhile
 
 

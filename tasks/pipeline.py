@@ -15,6 +15,7 @@ from tasks import framing
 from tasks.engine import beginning
 from tasks.engine.closing import close_run, tell_again
 from tasks.engine.errors import BackupError
+from tasks.engine.faultpoints import fault_point
 from tasks.engine.recovery import Ending
 from tasks.failures import BackupFailed
 from tasks.means import Means, current_means, using
@@ -64,6 +65,7 @@ def run_backup(self: Task, job: str | None = None, accept_shrink: str | None = N
         log.exception("the run's steps could not be sent")
         framing.end_failed_run(means, run_id, f"entry-{run_id}")
         raise BackupFailed(f"the run's steps could not be sent: {error}") from error
+    fault_point("entry.sent")
     raise Ignore  # the result stays open until the run has really ended
 
 
@@ -170,6 +172,7 @@ def reconcile_all(means: Means, *, closer: str) -> list[str]:
         if record is not None:
             _close(means, run_id, beginning.missed_ending(record))
             done.append(f"run {run_id}: missed")
+    beginning.forget_reservations(means.settings, means.journal, framing.now())
     tell_again(settings=means.settings, journal=means.journal, lease=means.lease, tell=means.tell)
     return done
 
@@ -177,8 +180,10 @@ def reconcile_all(means: Means, *, closer: str) -> list[str]:
 def _store_again(means: Means) -> None:
     """A step's late progress, or Celery's own word, may stand in the place of a report: the report goes there again."""
     for record in means.journal.runs(limit=_LOOK_BACK):
-        if record.state == "ended" and not record.options.get("here") and not is_stored(record.run_id):
-            means.tell(record.report or {})
+        if record.state != "ended" or record.report is None or record.options.get("here"):
+            continue
+        if not is_stored(record.report):
+            means.tell(record.report)
 
 
 def _tell_who_asks_again(means: Means, run_id: str) -> None:

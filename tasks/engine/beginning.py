@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -9,11 +10,12 @@ from typing import Any
 from config import schedule
 from config.settings import Settings
 from tasks.engine.errors import BackupError
+from tasks.engine.faultpoints import fault_point
 from tasks.engine.journal import Journal, RunRecord
 from tasks.engine.lease import Lease
 from tasks.engine.recovery import Ending
 from tasks.engine.spare import keep_spare
-from tasks.engine.storage import REPORTS_DIR, ensure_private_dir, part_path, report_path, reserve_stamp
+from tasks.engine.storage import PART_SUFFIX, REPORTS_DIR, ensure_private_dir, part_path, report_path, reserve_stamp
 
 HANDOVER_ALLOWANCE_S = 300.0  # a step's message may wait so long in the queue before the run counts as dead
 
@@ -41,6 +43,7 @@ def begin(
     slot = None if job_id == schedule.MANUAL else schedule.slot_of(job_id, now)
     while journal.run(run_id) is None:
         stamp, started_at = open_storage(settings, now)
+        fault_point("begin.reserved")
         handled = journal.run_of_slot(job_id, slot) if slot else None
         new = journal.begin_run(
             run_id,
@@ -53,7 +56,9 @@ def begin(
             options=options,
         )
         if new:
+            fault_point("begin.written")
             ending = _why_not(run_id, slot, handled, settings=settings, journal=journal, lease=lease, now=now)
+            fault_point("begin.locked")
             return Begun(ending=ending)
         release_stamp(settings, stamp)  # this message came twice, or another run took the slot meanwhile: look again
     return None
@@ -112,7 +117,15 @@ def _take_lease(run_id: str, journal: Journal, lease: Lease | None) -> str | Non
         return None
     lease.agree_on_journal(journal.id)
     holder = lease.acquire(run_id, ttl_s=HANDOVER_ALLOWANCE_S)
+    if holder and _has_ended(journal, holder):
+        lease.release(holder)  # killed between the renewal of its lock and the look whether it still had a run
+        holder = lease.acquire(run_id, ttl_s=HANDOVER_ALLOWANCE_S)
     return _describe_holder(holder, journal.run(holder)) if holder else None
+
+
+def _has_ended(journal: Journal, run_id: str) -> bool:
+    record = journal.run(run_id)
+    return record is not None and record.state == "ended"
 
 
 def _describe_holder(run_id: str, record: RunRecord | None) -> str:
@@ -148,6 +161,16 @@ def record_missed(settings: Settings, journal: Journal, now: datetime) -> list[s
             else:
                 release_stamp(settings, stamp)
     return missed
+
+
+def forget_reservations(settings: Settings, journal: Journal, now: datetime) -> None:
+    """Stamps that were taken by a process that died before it wrote its run down."""
+    in_use = {record.stamp for record in journal.open_runs()}
+    for part in (settings.backup_dir / REPORTS_DIR).glob(f"*{PART_SUFFIX}"):
+        with suppress(FileNotFoundError):  # its run has just been told
+            silent_s = now.timestamp() - part.stat().st_mtime
+            if silent_s > HANDOVER_ALLOWANCE_S and part.name.partition(".")[0] not in in_use:
+                part.unlink()
 
 
 def missed_ending(record: RunRecord) -> Ending:

@@ -20,7 +20,7 @@ from tasks.engine.replacing.swap import drop_own_databases, put_back
 from tasks.engine.restoring import put_safety_backup_back
 from tasks.engine.run import Run
 from tasks.engine.service_file import remove_service_files
-from tasks.engine.storage import manifest_path, part_path, remove_file
+from tasks.engine.storage import PART_SUFFIX, manifest_path, remove_file
 from tasks.engine.verification import confirm, previous_state
 from tasks.engine.watch import Watch
 
@@ -44,7 +44,7 @@ def settle(run: Run, cause: str, *, held: bool = False) -> Ending:
     record = run.journal.run(run.id)
     remove_leftovers(run)
     if record is None or record.restore_began_at is None:
-        _end_source_sessions(run)
+        _end_sessions_of_dumps(run)
         return Ending(outcome="held" if held else "failed", error=cause)
     state = _look(run)
     source = read_manifest(manifest_path(run.paths.source_dump))
@@ -61,11 +61,9 @@ def settle(run: Run, cause: str, *, held: bool = False) -> Ending:
 def remove_leftovers(run: Run) -> None:
     """Files that a killed process of this run left half made."""
     remove_service_files(run.paths.directory, run_id=run.short_id)
-    for dump in (run.paths.source_dump, run.paths.safety_dump, run.paths.rejected_dump):
-        for final in (dump, manifest_path(dump)):
-            if part_path(final).exists():
-                remove_file(part_path(final))
-                log.info("BACKUP_STORAGE removed the unfinished %s", part_path(final).name)
+    for part in run.paths.directory.glob(f"*{run.stamp}*{PART_SUFFIX}"):
+        remove_file(part)
+        log.info("BACKUP_STORAGE removed the unfinished %s", part.name)
 
 
 def _look(run: Run) -> TargetState | None:
@@ -81,15 +79,16 @@ def _look(run: Run) -> TargetState | None:
         return read_state(connection, run.target_name)
 
 
-def _end_source_sessions(run: Run) -> None:
-    """A killed worker's sessions at the source; a source that does not answer ends them itself."""
-    if "source_dump" in run.facts or "source" not in run.facts:
-        return
-    try:
-        with run.source.open(autocommit=True) as connection:
-            end_sessions(connection, run.session_prefix)
-    except BackupError as error:
-        log.info("the source's sessions of this run were not looked for: %s", error)
+def _end_sessions_of_dumps(run: Run) -> None:
+    """A killed or paused worker's sessions, which hold locks; a server that does not answer ends them itself."""
+    for server, kept in ((run.source, "source_dump"), (run.target, "safety_dump")):
+        if kept in run.facts or server.role not in run.facts:
+            continue
+        try:
+            with server.open(autocommit=True) as connection:
+                end_sessions(connection, run.session_prefix)
+        except BackupError as error:
+            log.info("the %s's sessions of this run were not looked for: %s", server.role, error)
 
 
 def _end_published(run: Run, state: TargetState, source: Manifest, safety: Manifest, cause: str) -> Ending:

@@ -41,10 +41,12 @@ def store_report(report: Mapping[str, Any]) -> None:
             _send_event(report, good=good)
 
 
-def is_stored(run_id: str) -> bool:
-    """Does the backend hold a final result for this run?"""
+def is_stored(report: Mapping[str, Any]) -> bool:
+    """Does the backend hold this report? Celery's own word of a killed process may have taken its place."""
     with _explained():
-        return bool(current_app.backend.get_state(run_id) in states.READY_STATES)
+        found = current_app.backend.get_result(report["run_id"])
+    stored = found.report if isinstance(found, BackupFailed) else found
+    return isinstance(stored, dict) and stored.get("outcome") == report["outcome"]
 
 
 def show_progress(task_id: str, name: str, meta: Mapping[str, Any]) -> None:

@@ -2,7 +2,8 @@
 
 RNS_FAULT holds `name=action` pairs joined by commas; an action is one of
 `kill` (SIGKILL to this process), `killgroup` (to its process group), `stop` (SIGSTOP to this process),
-`raise` (an error of ours), or `wait:FILE` (tell by FILE.reached, go on when FILE exists).
+`raise` (an error of ours), or `wait:FILE` (tell by FILE.reached, which holds this process's id; go on when FILE
+exists).
 """
 
 import os
@@ -40,7 +41,7 @@ def _act(name: str, action: str) -> None:
 
 
 def _wait_for(gate: Path) -> None:
-    gate.with_name(f"{gate.name}.reached").touch()
+    gate.with_name(f"{gate.name}.reached").write_text(str(os.getpid()))
     give_up = time.monotonic() + _WAIT_LIMIT_S
     while not gate.exists() and time.monotonic() < give_up:
         time.sleep(0.01)

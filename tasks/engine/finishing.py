@@ -9,6 +9,7 @@ from pathlib import Path
 from config.settings import Settings
 from tasks.engine import retention
 from tasks.engine.errors import BackupError
+from tasks.engine.faultpoints import fault_point
 from tasks.engine.journal import Journal
 from tasks.engine.replacing.swap import drop_own_databases
 from tasks.engine.run import Run
@@ -50,6 +51,7 @@ def finish(run: Run) -> Finished:
             log.warning("BACKUP_STORAGE %s: %s", what, error, extra={"event": "tidying_failed"})
 
     attempt("the replaced database could not be dropped", lambda: drop_own_databases(run))
+    fault_point("finish.dropped")
     verdicts = plan_expiry(run.settings, run.journal, now=datetime.now(UTC), succeeding=run.id)
     for verdict in verdicts:
         if not verdict.keep:

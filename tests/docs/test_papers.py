@@ -74,6 +74,7 @@ def test_every_program_and_module_of_this_repository_that_is_named_exists() -> N
 def test_every_name_of_a_setting_is_one() -> None:
     known = {name.upper() for name in setting_names()} | OTHERS
     known |= {f"{name}_FILE" for name in known}
+    known |= set(re.findall(r"^ARG (\w+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE))
     named = {name for text in ALL.values() for word in words(prose(text)) for name in _SETTING.findall(word)}
     assert sorted(named - known) == []
 

@@ -11,8 +11,8 @@ from tasks.engine.clients import choose_client
 from tasks.engine.connections import Server
 from tasks.engine.dumping import identity, server_major
 from tasks.engine.errors import BackupError, StorageFull
-from tasks.engine.replacing import choose_method
 from tasks.engine.replacing.clearing import count_objects
+from tasks.engine.replacing.methods import choose_method
 from tasks.engine.run import Run
 from tasks.engine.storage import free_bytes
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from tasks.engine.errors import RunLost
 from tasks.engine.manifest import Manifest
 from tasks.engine.mark import Mark, TargetState
-from tasks.engine.replacing import Replacement, replacement_of
+from tasks.engine.replacing.interface import Replacement
+from tasks.engine.replacing.methods import replacement_of
 from tasks.engine.run import Run
 
 log = logging.getLogger(__name__)

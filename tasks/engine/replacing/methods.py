@@ -1,0 +1,42 @@
+"""Which of the two methods a run uses."""
+
+from contextlib import AbstractContextManager
+
+from tasks.engine.connections import Server
+from tasks.engine.errors import BackupError
+from tasks.engine.replacing import fence
+from tasks.engine.replacing.in_place import InPlace
+from tasks.engine.replacing.interface import Replacement, Replacing
+from tasks.engine.replacing.swap import Swap
+from tasks.engine.run import Run
+
+
+def choose_method(wanted: str, target: Server) -> tuple[str, str, str | None]:
+    """The method, why, and the maintenance database: `swap` where the role may and no other was asked for."""
+    maintenance = fence.find_maintenance_database(target)
+    obstacle = _obstacle_to_swap(target, maintenance)
+    if wanted == "in_place":
+        return "in_place", "RESTORE_METHOD asks for it", maintenance
+    if obstacle is None:
+        return "swap", "the role may create databases and owns this one", maintenance
+    if wanted == "swap":
+        raise BackupError(f"RESTORE_METHOD is swap, but {obstacle}; grant that, or set RESTORE_METHOD=auto")
+    return "in_place", obstacle, maintenance
+
+
+def replacement_of(run: Run, what: Replacement) -> AbstractContextManager[Replacing]:
+    """The new content, to be prepared by the run's method; discarded on leaving unless it was published."""
+    return Swap(run, what) if run.facts["method"] == "swap" else InPlace(run, what)
+
+
+def _obstacle_to_swap(target: Server, maintenance: str | None) -> str | None:
+    if maintenance is None:
+        return "no second database of that server can be connected to"
+    with target.open(autocommit=True) as connection:
+        may_create, owns = connection.exec_driver_sql(
+            "SELECT (SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user), "
+            "(SELECT pg_has_role(datdba, 'USAGE') FROM pg_database WHERE datname = current_database())"
+        ).one()
+    if not may_create:
+        return "the target's role lacks CREATEDB"
+    return None if owns else "the target's role does not own the database"

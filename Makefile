@@ -1,6 +1,6 @@
 # The front door. Each target is one line; what is longer is a program in tools/.
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check up
+.PHONY: help demo run test faults check up
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -13,6 +13,9 @@ run: ## Make one backup now, of the databases that .env names, in this process
 
 test: ## Run all tests, against servers that they start themselves
 	@tools/setup dev && .venv/bin/pytest
+
+faults: ## Kill, stop and cut off whatever a run needs, at every instant, and write docs/reliability.md (30 minutes)
+	@tools/setup dev && .venv/bin/python -m tests.faults
 
 check: ## Style, types and unit tests, in seconds
 	@tools/setup dev && tools/check

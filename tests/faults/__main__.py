@@ -1,0 +1,61 @@
+"""`make faults`: the kill matrix, random instants, and docs/reliability.md."""
+
+import argparse
+import secrets
+import signal
+import sys
+import time
+from pathlib import Path
+
+from tests.faults.document import document
+from tests.faults.matrix import Matrix, commit
+from tests.faults.plan import cells, random_cells
+
+PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
+
+
+def main() -> int:
+    """0 when every cell held."""
+    options = _options()
+    matrix = Matrix(tell=_tell, logs=options.logs)
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda *_: matrix.stop.set())
+    began = time.monotonic()
+    seed = options.seed if options.seed is not None else secrets.randbelow(10**6)
+    _tell(f"seed {seed}")
+    if not options.only_random:
+        matrix.play(cells(options.victims, options.methods, options.instants), lanes=options.lanes)
+    if options.random:
+        matrix.play(random_cells(options.random, seed, options.methods), lanes=options.lanes)
+    page = document(
+        matrix.verdicts,
+        command=f"make faults {' '.join(sys.argv[1:])}".strip(),
+        commit=commit(),
+        took_s=time.monotonic() - began,
+        seed=seed,
+        complete=not (options.victims or options.methods or options.instants or matrix.stop.is_set()),
+    )
+    (options.page or PAGE).write_text(page)
+    _tell(page)
+    return int(any(verdict.failures for verdict in matrix.verdicts))
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make faults", description=__doc__)
+    for name in ("victims", "methods", "instants"):
+        parser.add_argument(f"--{name}", type=lambda text: text.split(","), default=[], help="names joined by commas")
+    parser.add_argument("--random", type=int, default=300, metavar="N", help="so many random instants")
+    parser.add_argument("--only-random", action="store_true", help="without the matrix")
+    parser.add_argument("--seed", type=int, help="of the random instants")
+    parser.add_argument("--lanes", type=int, default=2, help="scenes for each method at once")
+    parser.add_argument("--page", type=Path, help="instead of docs/reliability.md")
+    parser.add_argument("--logs", type=Path, help="a folder for the worker's log of each cell that did not hold")
+    return parser.parse_args()
+
+
+def _tell(text: str) -> None:
+    print(text, flush=True)  # noqa: T201 - a program's output
+
+
+if __name__ == "__main__":
+    sys.exit(main())

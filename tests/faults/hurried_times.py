@@ -1,0 +1,7 @@
+"""How long a worker of the kill matrix may be silent, in seconds, and how long a real one."""
+
+BEAT_S = 1.0
+ALIVE_S = 6.0
+HANDOVER_S = 8.0
+REAL_ALIVE_S = 20.0  # held against the code by tests/faults/test_faults_short.py
+REAL_HANDOVER_S = 300.0

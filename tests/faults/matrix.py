@@ -1,0 +1,83 @@
+"""Plays cells in several scenes at once; a scene is one method's, and one with a network where a cell needs it."""
+
+import subprocess
+import threading
+import time
+import traceback
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import Empty, Queue
+
+from tests.faults.cell import Cell, Verdict
+from tests.faults.playing import play
+from tests.faults.scene import Scene, scene_of
+
+Tell = Callable[[str], None]
+
+
+@dataclass
+class Matrix:
+    """All verdicts of one command. `stop` ends it after the cells that are being played."""
+
+    tell: Tell
+    logs: Path | None = None
+    verdicts: list[Verdict] = field(default_factory=list)
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def play(self, cells: Iterable[Cell], *, lanes: int) -> None:
+        """lanes: so many scenes for each method at once."""
+        queues: defaultdict[tuple[str, bool], Queue[Cell]] = defaultdict(Queue)
+        for cell in cells:
+            queues[cell.method, cell.needs_network].put(cell)
+        for network in (False, True):
+            threads = [
+                threading.Thread(target=self._lane, args=(method, queue), kwargs={"network": network})
+                for (method, through_network), queue in queues.items()
+                for _ in range(min(lanes, queue.qsize()))
+                if through_network is network
+            ]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+
+    def _lane(self, method: str, queue: "Queue[Cell]", *, network: bool) -> None:
+        while not queue.empty() and not self.stop.is_set():
+            try:
+                with scene_of(method, network=network) as scene:
+                    while self._one(scene, queue):
+                        pass
+            except Exception:  # noqa: BLE001 - a scene that broke is told, and the next cells get a new one
+                self.tell(f"a scene broke:\n{traceback.format_exc()}")
+
+    def _one(self, scene: Scene, queue: "Queue[Cell]") -> bool:
+        """One cell; False when the scene is to be left: nothing to do, or it may be spoilt for the next cell."""
+        try:
+            cell = queue.get_nowait()
+        except Empty:
+            return False
+        began = time.monotonic()
+        try:
+            verdict = play(scene, cell)
+        except Exception:
+            self.verdicts.append(Verdict(cell, failures=[f"the scene broke: {traceback.format_exc()[-600:]}"]))
+            raise
+        self.verdicts.append(verdict)
+        self.tell(f"{verdict} ({time.monotonic() - began:.1f} s)")
+        if verdict.failures and self.logs is not None:
+            name = f"{cell.method}-{cell.victim}-{cell.instant}-{len(self.verdicts)}.log".replace(" ", "_")
+            (self.logs / name).write_text(scene.worker.text)
+        return not verdict.failures and not self.stop.is_set()
+
+
+def commit() -> str:
+    """The commit that was measured."""
+    return subprocess.run(
+        ["git", "rev-parse", "--short=10", "HEAD"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parent,
+    ).stdout.strip()

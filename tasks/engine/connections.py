@@ -65,8 +65,9 @@ class Server:
         """
         url = self.url if database is None else self.url.with_database(database)
         raw = self._connect(url)
-        with self.watch.covering(lambda: cut_socket(raw)), self.translated():
-            try:
+        try:
+            # Inside the `try`: a watch that has ended refuses to cover anything, and the session must not outlive that.
+            with self.watch.covering(lambda: cut_socket(raw)), self.translated():
                 raw.autocommit = True
                 self._prepare(raw)
                 raw.autocommit = autocommit
@@ -83,9 +84,9 @@ class Server:
                     # A statement without parameters goes as it is: names and texts may hold a percent sign.
                     connection.execution_options(no_parameters=True)
                     yield connection
-            finally:
-                with suppress(psycopg2.Error):
-                    raw.close()
+        finally:
+            with suppress(psycopg2.Error):
+                raw.close()
 
     @contextmanager
     def translated(self) -> Iterator[None]:

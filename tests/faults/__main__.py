@@ -33,7 +33,8 @@ def main() -> int:
         commit=commit(),
         took_s=time.monotonic() - began,
         seed=seed,
-        complete=not (options.victims or options.methods or options.instants or matrix.stop.is_set()),
+        complete=matrix.complete
+        and not (options.victims or options.methods or options.instants or options.only_random),
     )
     (options.page or PAGE).write_text(page)
     _tell(page)

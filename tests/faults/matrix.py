@@ -14,6 +14,8 @@ from tests.faults.cell import Cell, Verdict
 from tests.faults.playing import play
 from tests.faults.scene import Scene, scene_of
 
+_BROKEN_SCENES = 5  # then something else is wrong
+
 Tell = Callable[[str], None]
 
 
@@ -25,6 +27,7 @@ class Matrix:
     logs: Path | None = None
     verdicts: list[Verdict] = field(default_factory=list)
     stop: threading.Event = field(default_factory=threading.Event)
+    complete: bool = True
 
     def play(self, cells: Iterable[Cell], *, lanes: int) -> None:
         """lanes: so many scenes for each method at once."""
@@ -42,15 +45,20 @@ class Matrix:
                 thread.start()
             for thread in threads:
                 thread.join()
+        left = sum(queue.qsize() for queue in queues.values())
+        self.complete &= left == 0
+        self.tell(f"{left} cells were not played")
 
     def _lane(self, method: str, queue: "Queue[Cell]", *, network: bool) -> None:
-        while not queue.empty() and not self.stop.is_set():
+        broken = 0
+        while not queue.empty() and not self.stop.is_set() and broken < _BROKEN_SCENES:
             try:
                 with scene_of(method, network=network) as scene:
                     while self._one(scene, queue):
                         pass
             except Exception:  # noqa: BLE001 - a scene that broke is told, and the next cells get a new one
-                self.tell(f"a scene broke:\n{traceback.format_exc()}")
+                broken += 1
+                self.tell(f"a scene broke:\n{traceback.format_exc()[-1500:]}")
 
     def _one(self, scene: Scene, queue: "Queue[Cell]") -> bool:
         """One cell; False when the scene is to be left: nothing to do, or it may be spoilt for the next cell."""

@@ -35,6 +35,8 @@ def play(scene: Scene, cell: Cell) -> Verdict:
         _wait_for_redis(scene)
         if run is not None:
             examine(scene, cell, verdict, run, before)
+        if cell.victim == "source":
+            scene.look_at_source()
         _next_run(scene, verdict)
     except AssertionError as error:
         verdict.failures.append(str(error)[:500])

@@ -57,6 +57,7 @@ class Scene:
     reader: Reader | None
     proxies: dict[str, Proxy]
     schema: Any = None
+    expected: oracle.Snapshot | None = None
     changes: int = 0
     restarts: int = 0
     _reconciled_at: float = field(default=0.0)
@@ -73,13 +74,18 @@ class Scene:
             f"INSERT INTO public.users (email, display_name, country, password_hash) "
             f"VALUES ('change{self.changes}@example.com', 'x', 'DE', 'x')"
         )
+        self.look_at_source()
+
+    def look_at_source(self) -> None:
+        """What a copy must hold. Again after a crash of the source, which moves its sequences on."""
+        self.expected = oracle.take(self.installation.source)
 
     def is_new(self) -> list[str]:
         """How the target differs from the source, which stands still meanwhile; the schema never changes."""
         if self.schema is None:
             self.schema = oracle.as_restored(self.installation.source, on=self.installation.target_server.dsn()).schema
-        expected = oracle.take(self.installation.source)
-        return oracle.differences(replace(expected, schema=self.schema), oracle.take(self.installation.target))
+        assert self.expected is not None, "change_source comes first"
+        return oracle.differences(replace(self.expected, schema=self.schema), oracle.take(self.installation.target))
 
     def tend(self) -> None:
         """Start a worker that has ended, and send a reconcile every second."""

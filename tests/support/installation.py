@@ -205,11 +205,12 @@ def installed(
     home: Path,
     *,
     own_roles: bool = False,
+    application: bool = True,
     **extra: str,
 ) -> Iterator[Installation]:
     """An installation with an empty target and the demo's application as source; gone when this is left.
 
-    own_roles: with roles that are no superusers.
+    own_roles: with roles that are no superusers; application=False: the source is empty too.
     """
     number = next(_numbers)
     installation = Installation(
@@ -231,7 +232,8 @@ def installed(
             tell(server.dsn(), f"CREATE DATABASE {name} TEMPLATE template0")
         if installation.roles:
             installation.roles.create(installation)
-        installation.on_source(ESCROW)
+        if application:
+            installation.on_source(ESCROW)
         yield installation
     finally:
         for server, name in databases:

@@ -1,6 +1,7 @@
 """Step 7: what is left to do once the copy is verified. Whatever fails here is told; the copy stands."""
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -8,7 +9,7 @@ from pathlib import Path
 
 from config.settings import Settings
 from tasks.engine import retention
-from tasks.engine.errors import BackupError
+from tasks.engine.errors import BackupError, ServerUnreachable
 from tasks.engine.faultpoints import fault_point
 from tasks.engine.journal import Journal
 from tasks.engine.replacing.swap import drop_own_databases
@@ -24,6 +25,9 @@ from tasks.engine.storage import (
 )
 
 log = logging.getLogger(__name__)
+
+_PATIENCE_S = 45.0
+_PAUSE_S = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +54,7 @@ def finish(run: Run) -> Finished:
             failures.append(f"{what}: {error}")
             log.warning("BACKUP_STORAGE %s: %s", what, error, extra={"event": "tidying_failed"})
 
-    attempt("the replaced database could not be dropped", lambda: drop_own_databases(run))
+    attempt("the replaced database could not be dropped", lambda: _drop_patiently(run))
     fault_point("finish.dropped")
     verdicts = plan_expiry(run.settings, run.journal, now=datetime.now(UTC), succeeding=run.id)
     for verdict in verdicts:
@@ -66,6 +70,19 @@ def finish(run: Run) -> Finished:
     finished = Finished(expired=tuple(expired), failures=tuple(failures))
     run.keep(expired=list(expired), warnings=[*run.facts.get("warnings", []), *failures])
     return finished
+
+
+def _drop_patiently(run: Run) -> None:
+    """A server that restarts just now is back in a moment; after that the next run drops what is left."""
+    give_up = time.monotonic() + min(_PATIENCE_S, run.watch.remaining_s / 2)
+    while True:
+        try:
+            drop_own_databases(run)
+            return
+        except ServerUnreachable:
+            if time.monotonic() > give_up:
+                raise
+            time.sleep(_PAUSE_S)
 
 
 def plan_expiry(

@@ -10,13 +10,16 @@ from tasks.engine.manifest import Manifest, read_manifest
 from tasks.engine.manifest import summary as dump_summary
 from tasks.engine.mark import TargetState, read_state
 from tasks.engine.replacing.clearing import demand_locks
+from tasks.engine.replacing.sweeping import sweep
 from tasks.engine.run import Run
 from tasks.engine.storage import manifest_path
 
 
 def verify_connections(run: Run) -> str:
     """Step 1; returns a summary for people, as every step."""
-    return checking.verify_connections(run).summary()
+    checked = checking.verify_connections(run)
+    sweep(run)
+    return checked.summary()
 
 
 def dump_source(run: Run) -> str:

@@ -66,9 +66,7 @@ class Run:
 
     @property
     def short_id(self) -> str:
-        """Eight hex digits for names that have little room; a caller may have chosen any task id."""
-        is_uuid = re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", self.id)
-        return self.id[:8] if is_uuid else hashlib.sha256(self.id.encode()).hexdigest()[:8]
+        return short_id_of(self.id)
 
     @property
     def session_prefix(self) -> str:
@@ -126,9 +124,7 @@ class Run:
             raise RunLost("another process has ended this run meanwhile; this one stops")
 
     def _beside(self, what: str) -> str:
-        suffix = f"__{what}_{self.short_id}"
-        base = self.target_name.encode()[: _MAX_NAME_BYTES - len(suffix)].decode(errors="ignore")
-        return base + suffix
+        return name_beside(self.target_name, what, self.short_id)
 
     def _server(self, role: str, url: DatabaseUrl, *, read_only: bool = False) -> Server:
         suffix = "" if self.closer is None else "/recovery"
@@ -140,6 +136,18 @@ class Run:
             read_only=read_only,
             connect_timeout_s=self.settings.connect_timeout_s,
         )
+
+
+def short_id_of(run_id: str) -> str:
+    """Eight hex digits for names that have little room; a caller may have chosen any task id."""
+    is_uuid = re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", run_id)
+    return run_id[:8] if is_uuid else hashlib.sha256(run_id.encode()).hexdigest()[:8]
+
+
+def name_beside(target: str, what: str, short_id: str) -> str:
+    """The name of a run's own database beside the target; what: incoming or previous."""
+    suffix = f"__{what}_{short_id}"
+    return target.encode()[: _MAX_NAME_BYTES - len(suffix)].decode(errors="ignore") + suffix
 
 
 def open_run(

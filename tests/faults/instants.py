@@ -10,11 +10,25 @@ STEPS = (
     "finish",
 )
 _BEGINNING = ("begin.reserved", "begin.written", "begin.locked", "entry.sent")
+# Inside the publishing transaction, where a lock of ours makes the target's server wait.
+_MARK = "COMMENT ON DATABASE {target} IS 'waited for'"
+PUBLISHING = {
+    "publishing.first_rename": {"swap": _MARK},
+    "publishing.second_rename": {"swap": "COMMENT ON DATABASE {incoming} IS 'waited for'"},
+    # The mark is set last. In_place has touched that catalogue already, so there only the database can be locked.
+    "publishing.commit": {"swap": "LOCK TABLE pg_catalog.pg_shdescription IN SHARE MODE", "in_place": _MARK},
+}
 _ENDING = ("closed", "told.log", "told.file", "told.lock", "told.backend")
 _OF_STEP: dict[str, dict[str, tuple[str, ...]]] = {
     "restore_target": {
-        "swap": ("swap.created", "loaded", "filled", "publish.before", "publish.after"),
-        "in_place": ("in_place.locked", "in_place.cleared", "loaded", "filled", "publish.before", "publish.after"),
+        "swap": (
+            *("swap.created", "loaded", "filled", "publish.before"),
+            *("publishing.first_rename", "publishing.second_rename", "publishing.commit", "publish.after"),
+        ),
+        "in_place": (
+            *("in_place.locked", "in_place.cleared", "loaded", "filled", "publish.before"),
+            *("publishing.commit", "publish.after"),
+        ),
     },
     "verify_target": {"swap": ("verified.before_journal",), "in_place": ("verified.before_journal",)},
     "finish": {"swap": ("finish.dropped",), "in_place": ("finish.dropped",)},

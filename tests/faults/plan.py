@@ -4,7 +4,7 @@ import random
 from collections.abc import Iterator
 
 from tests.faults.cell import Cell
-from tests.faults.instants import DUMPING, instants_of
+from tests.faults.instants import DUMPING, PUBLISHING, instants_of
 
 METHODS = ("swap", "in_place")
 _LONGEST_STRIKE_S = 3.5  # a run of the demo's database takes two to four seconds
@@ -17,16 +17,16 @@ _MAIN = (
 _PAUSED = (
     *("verify_connections.begin", "dump_source.end", "dump_source.dumping", "back_up_target.dumping"),
     *("back_up_target.end", "restore_target.begin", "swap.created", "in_place.locked", "loaded", "filled"),
-    *("publish.before", "publish.after", "verify_target.begin", "verified.before_journal", "finish.begin"),
-    *("finish.dropped", "finish.end", "entry.sent"),
+    *("publish.before", *PUBLISHING, "publish.after", "verify_target.begin", "verified.before_journal"),
+    *("finish.begin", "finish.dropped", "finish.end", "entry.sent"),
 )
 _TARGET = (
     *("verify_connections.begin", "back_up_target.begin", "back_up_target.dumping", "back_up_target.dumped"),
     *("check_guards.begin", "restore_target.begin", "swap.created", "in_place.locked", "in_place.cleared", "loaded"),
-    *("filled", "publish.before", "publish.after", "verify_target.begin", "verified.before_journal"),
+    *("filled", "publish.before", *PUBLISHING, "publish.after", "verify_target.begin", "verified.before_journal"),
     *("finish.begin", "finish.dropped"),
 )
-_BACKEND = ("back_up_target.dumping", "in_place.cleared", "loaded", "filled", "publish.before")
+_BACKEND = ("back_up_target.dumping", "in_place.cleared", "loaded", "filled", "publish.before", *PUBLISHING)
 _SOURCE = ("verify_connections.begin", "dump_source.begin", "dump_source.dumping", "dump_source.dumped", "loaded")
 _REDIS = (
     *("begin.locked", "entry.sent", "verify_connections.begin", "dump_source.dumping", "back_up_target.end"),

@@ -3,24 +3,30 @@
 import os
 import signal
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import psycopg2
 import redis
 from celery.result import AsyncResult
 from kombu.exceptions import OperationalError
 
 from tests.faults.cell import OUTCOME_BOUND_S, Cell, Verdict
 from tests.faults.examining import SETTLED_S, Before, examine, nothing_left
-from tests.faults.instants import is_held_by_pg_dump
+from tests.faults.instants import PUBLISHING, is_held_by_pg_dump
 from tests.faults.scene import Scene
 from tests.faults.victims import VICTIMS
-from tests.support.workers import gate
+from tests.support.installation import ask
+from tests.support.workers import gate, wait_until
 
 _REACH_S = 40.0
 _WAKING_S = 3.0
 _POLL_S = 0.05
+_WAITS_FOR_US = (
+    "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'railway-neon-sync/%' AND wait_event_type = 'Lock'"
+)
 
 
 def play(scene: Scene, cell: Cell) -> Verdict:
@@ -53,8 +59,9 @@ def _strike(scene: Scene, cell: Cell, verdict: Verdict) -> AsyncResult | None:
     else:
         time.sleep(cell.after_s or 0.0)
         pid = _working_child(scene)
-    began = time.monotonic()
-    VICTIMS[cell.victim](scene, pid)
+    with _publishing_held(scene, cell, held):
+        began = time.monotonic()
+        VICTIMS[cell.victim](scene, pid)
     scene.worker.fault("")
     if held is not None and cell.victim != "paused":
         _release(held)
@@ -88,6 +95,26 @@ def _wait_for_redis(scene: Scene) -> None:
         time.sleep(0.2)
 
 
+@contextmanager
+def _publishing_held(scene: Scene, cell: Cell, held: Path | None) -> Iterator[None]:
+    """For an instant inside the publishing transaction: its server process waits for a lock of ours while inside."""
+    if cell.instant not in PUBLISHING or held is None:
+        yield
+        return
+    server, name = scene.installation.target_server, scene.installation.target_name
+    beside = [
+        row[0] for row in ask(server.dsn(), f"SELECT datname FROM pg_database WHERE datname ~ '^{name}__incoming'")
+    ]
+    statement = PUBLISHING[cell.instant][cell.method].format(target=name, incoming=(beside or [""])[0])
+    with closing(psycopg2.connect(server.dsn())) as connection, connection.cursor() as cursor:
+        cursor.execute(f"SET lock_timeout = '5s'; {statement}")
+        _release(held)
+        wait_until(lambda: ask(server.dsn(), _WAITS_FOR_US), f"the run to come to {cell.instant}", timeout_s=10)
+        yield
+        with suppress(psycopg2.Error):  # the server may be the victim
+            connection.rollback()
+
+
 def _arm(scene: Scene, cell: Cell) -> Path:
     home = scene.installation.home
     if is_held_by_pg_dump(cell.instant):
@@ -95,8 +122,9 @@ def _arm(scene: Scene, cell: Cell) -> Path:
         held.with_name(f"{held.name}.reached").unlink(missing_ok=True)
         held.touch()
         return held
-    held = gate(scene.installation, cell.instant)
-    scene.worker.fault(f"{cell.instant}=wait:{held}")
+    point = "publish.before" if cell.instant in PUBLISHING else cell.instant
+    held = gate(scene.installation, point)
+    scene.worker.fault(f"{point}=wait:{held}")
     return held
 
 

@@ -148,7 +148,9 @@ def scene_of(method: str, *, network: bool = False) -> Iterator[Scene]:
         home = root / "home"
         home.mkdir()
         extra = {"RESTORE_METHOD": method, "PG_BIN_DIR": str(_held_pg_dump(home)), **_LIMITS}
-        installation = stack.enter_context(installed(source, target, valkey, home, own_roles=False, **extra))
+        installation = stack.enter_context(
+            installed(source, target, valkey, home, own_roles=False, application=True, **extra)
+        )
         proxies: dict[str, Proxy] = {}
         if network:
             installation, proxies = _through_proxies(installation, stack)

@@ -6,9 +6,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,10 @@ class Process:
     def ended(self) -> bool:
         return self._process is None or self._process.poll() is not None
 
+    def send(self, how: signal.Signals) -> None:
+        """A signal to the process, not to its group."""
+        os.kill(self.pid, how)
+
     def wait(self, timeout_s: float = _STOP_TIMEOUT_S) -> int:
         """The exit status of a process that ends by itself."""
         assert self._process is not None, "it is not running"
@@ -117,13 +122,15 @@ class Worker(Process):
 
 
 @contextmanager
-def working(installation: Installation, *, name: str = "worker", fault: str = "", **extra: str) -> Iterator[Worker]:
-    """A worker that is ready for messages; extra: more environment."""
+def working(
+    installation: Installation, *, name: str = "worker", fault: str = "", include: Sequence[str] = (), **extra: str
+) -> Iterator[Worker]:
+    """A worker that is ready for messages; include: modules that it loads; extra: more environment."""
     log = installation.home / f"{name}.log"
     environment = {**extra, "RNS_FAULT_FILE": str(log.with_suffix(".fault"))}
     command = [sys.executable, "-m", "celery", "-A", "worker", "worker", "-n", f"{name}@tests"]
     # It has no other worker to look for, and looking takes a second of each start.
-    command += ["--without-mingle", "--without-gossip", "-I", "tests.support.switched_faults"]
+    command += ["--without-mingle", "--without-gossip", "-I", ",".join(["tests.support.switched_faults", *include])]
     worker = Worker(installation, command, log, environment)
     worker.fault(fault)
     worker.start(" ready.")
@@ -134,10 +141,12 @@ def working(installation: Installation, *, name: str = "worker", fault: str = ""
 
 
 @contextmanager
-def beating(installation: Installation, *, name: str = "beat", command: list[str] | None = None) -> Iterator[Process]:
-    """`celery beat`, or another command that runs one, with its schedule file in the installation's home."""
-    usual = [sys.executable, "-m", "celery", "-A", "worker", "beat", "-s", str(installation.home / "beat-schedule")]
-    beat = Process(installation, [*(command or usual), "--pidfile="], installation.home / f"{name}.log")
+def beating(installation: Installation, *, name: str = "beat", at: datetime | None = None) -> Iterator[Process]:
+    """`celery beat`, with its schedule file in the installation's home; at: on a clock that is moved to this time."""
+    program = ["celery", "-A", "worker"] if at is None else ["tests.support.moved_clock", at.isoformat()]
+    schedule = str(installation.home / f"{name}-schedule")
+    command = [sys.executable, "-m", *program, "beat", "-s", schedule, "--pidfile="]
+    beat = Process(installation, command, installation.home / f"{name}.log")
     beat.start("beat: Starting...")
     try:
         yield beat

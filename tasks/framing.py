@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from config.logs import log_context
 from config.settings import Settings
@@ -40,6 +40,17 @@ Show = Callable[[Run, str, Position], None]
 
 class NotOurs(Exception):
     """This message was handled before, or its run has ended: there is nothing to do."""
+
+
+class Named(Protocol):
+    """A Celery task, as far as this module knows one."""
+
+    name: str
+
+
+def name_of(task: Named) -> str:
+    """A step's name in journal, log and report."""
+    return task.name.removeprefix("tasks.")
 
 
 def step_limit_s(settings: Settings, name: str) -> float:

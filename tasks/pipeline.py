@@ -91,7 +91,11 @@ def start(
             begun = beginning.begin(
                 run_id,
                 job_id=job or MANUAL,
-                options={"accept_shrink": accept_shrink, "here": here},
+                options={
+                    "accept_shrink": accept_shrink,
+                    "here": here,
+                    "order": [framing.name_of(step) for step in ORDER],
+                },
                 settings=means.settings,
                 journal=means.journal,
                 lease=means.lease,
@@ -165,7 +169,7 @@ def reconcile_all(means: Means, *, closer: str) -> list[str]:
     done = [
         f"run {record.run_id}: {framing.end_failed_run(means, record.run_id, closer, silent_since=framing.now())}"
         for record in means.journal.open_runs()
-        if record.alive_until < framing.now()
+        if record.is_silent(framing.now())
     ]
     for run_id in beginning.record_missed(means.settings, means.journal, framing.now()):
         record = means.journal.run(run_id)

@@ -84,7 +84,7 @@ def close(means: Means, run_id: str) -> dict[str, Any] | None:
 
 
 def _perform(task: Task, run_id: str, operation: Callable[[Run], str]) -> dict[str, Any]:
-    name = task.name.removeprefix("tasks.")
+    name = framing.name_of(task)
     try:
         return framing.perform(current_means(), run_id, name, operation, _show_in(task))
     except framing.NotOurs:

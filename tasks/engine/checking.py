@@ -52,6 +52,7 @@ def verify_connections(run: Run) -> Checked:
     _demand_clients(run, source, target)
     _demand_versions(source, target)
     _demand_writable(target, run.target)
+    _demand_no_prepared_transaction(run.target)
     _demand_room(run, source, target)
     method, reason, maintenance = choose_method(run.settings.restore_method, run.target)
     run.keep(source=source, target=target, method=method, method_reason=reason, maintenance=maintenance)
@@ -125,6 +126,19 @@ def _demand_versions(source: dict[str, Any], target: dict[str, Any]) -> None:
 def _demand_writable(target: dict[str, Any], server: Server) -> None:
     if not target["writable"]:
         raise BackupError(f"the {server.shown} cannot be written to (a standby, or read-only); use its primary")
+
+
+def _demand_no_prepared_transaction(server: Server) -> None:
+    """It holds its locks until somebody ends it, and no session of ours can wait or end it."""
+    with server.open() as connection:
+        name = connection.exec_driver_sql(
+            "SELECT gid FROM pg_prepared_xacts WHERE database = current_database() ORDER BY prepared LIMIT 1"
+        ).scalar_one_or_none()
+    if name is not None:
+        raise BackupError(
+            f"the {server.shown} has a prepared transaction, {name!r}, which keeps it from being replaced; end it "
+            "there with ROLLBACK PREPARED or COMMIT PREPARED"
+        )
 
 
 def _demand_room(run: Run, source: dict[str, Any], target: dict[str, Any]) -> None:

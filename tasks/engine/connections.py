@@ -32,6 +32,7 @@ _KEEPALIVE = {
 _SESSION = (
     "SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0; "
     "SET idle_session_timeout = 0; SET client_min_messages = warning; "
+    "SET array_nulls = on; "  # off, a NULL in an array would be loaded as the word
 )
 _CHECK_INTERVAL = "SET client_connection_check_interval = '1s'; "
 _UNREACHABLE_STATES = ("08", "57P", "53300")  # connection lost; server going down; too many connections
@@ -152,7 +153,9 @@ class Server:
 def _worth_another_try(error: psycopg2.Error) -> bool:
     """A refused password, a missing database or role will not become right by waiting."""
     text = str(error)
-    return not any(hopeless in text for hopeless in ("authentication failed", "does not exist", "no password"))
+    return not any(
+        hopeless in text for hopeless in ("authentication failed", "does not exist", "no password", "pg_hba.conf")
+    )
 
 
 def end_sessions(connection: Connection, prefix: str, *, limit_s: float = 20.0) -> None:

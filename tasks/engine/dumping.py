@@ -56,13 +56,16 @@ def keep_rejected(run: Run) -> None:
         _dump(run, run.target, run.paths.rejected_dump, kind="safety", keep_owners=True)
 
 
-def dump_command(client: Client, *, file: Path, snapshot: str, keep_owners: bool, lock_timeout_s: float) -> list[str]:
+def dump_command(
+    client: Client, *, file: Path, snapshot: str, encoding: str, keep_owners: bool, lock_timeout_s: float
+) -> list[str]:
     """pg_dump's argument list; who connects where stands in the service file."""
     command = [
         str(client.path),
         "--format=plain",
         f"--file={file}",
         f"--snapshot={snapshot}",
+        f"--encoding={encoding}",  # the database's own, whatever client_encoding somebody set for it
         f"--lock-wait-timeout={int(lock_timeout_s * 1000)}",
         "--no-subscriptions",  # a copy that subscribes to the source's publishers would be written to by them
         "--no-tablespaces",
@@ -78,11 +81,16 @@ def _dump(run: Run, server: Server, final: Path, *, kind: DumpKind, keep_owners:
     with open_snapshot(server, lock_timeout_s=lock_timeout_s) as snapshot, _removed_unless_published(part):
         major = server_major(snapshot.connection)
         client = choose_client(major, bin_dir=run.settings.pg_bin_dir, what=kind if kind == "source" else "target")
-        command = dump_command(
-            client, file=part, snapshot=snapshot.name, keep_owners=keep_owners, lock_timeout_s=lock_timeout_s
-        )
         run.progress.begin("reading and dumping", of_bytes=_size(snapshot.connection))
         described = _describe(snapshot, kind)  # before the reading begins: the session serves one thread at a time
+        command = dump_command(
+            client,
+            file=part,
+            snapshot=snapshot.name,
+            encoding=described["properties"]["encoding"],
+            keep_owners=keep_owners,
+            lock_timeout_s=lock_timeout_s,
+        )
         content = _dump_and_read(run, server, command, part, snapshot, privileges=keep_owners)
     return _finish(
         run,

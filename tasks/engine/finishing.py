@@ -1,5 +1,6 @@
 """Step 7: what is left to do once the copy is verified. Whatever fails here is told; the copy stands."""
 
+import json
 import logging
 import time
 from collections.abc import Callable
@@ -98,7 +99,7 @@ def plan_expiry(
         if parsed is None:
             continue
         kind, stamp = parsed
-        run_id, state = states.get(stamp, ("unknown", "failed"))
+        run_id, state = states.get(stamp) or ("unknown", _told_state(settings, stamp))
         dumps.append(
             retention.KeptDump(
                 run_id=run_id,
@@ -118,6 +119,15 @@ def plan_expiry(
     )
 
 
+def _told_state(settings: Settings, stamp: str) -> retention.RunState:
+    """Of a run that the journal does not know (it was lost, or is another one): what its report says."""
+    try:
+        outcome = json.loads(report_path(settings.backup_dir, stamp).read_bytes())["outcome"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return "failed"
+    return _state("ended", outcome)
+
+
 def _state(state: str, outcome: str | None) -> retention.RunState:
     if state != "ended":
         return "open"
@@ -134,8 +144,11 @@ def expire(path: Path, reason: str) -> str:
 
 
 def _forget(settings: Settings, journal: Journal) -> None:
+    """Reports and rows that are old, but for those that tell which dumps on disk are verified."""
     before = datetime.now(UTC) - timedelta(days=settings.report_retention_days)
+    parsed = [parse_dump_name(path.name) for path in settings.backup_dir.glob("*.sql")]
+    needed = {found[1] for found in parsed if found}
     for record in journal.runs():
-        if record.state == "ended" and record.started_at < before:
+        if record.state == "ended" and record.started_at < before and record.stamp not in needed:
             report_path(settings.backup_dir, record.stamp).unlink(missing_ok=True)
-    journal.forget_before(before)
+    journal.forget_before(before, except_stamps=needed)

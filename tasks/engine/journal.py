@@ -5,7 +5,7 @@ Each change that must not happen twice is a compare-and-set: one statement, whos
 """
 
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from tasks.engine.journal_engine import JournalUnavailable, explained, open_engine
-from tasks.engine.journal_records import RunRecord, StepRecord
+from tasks.engine.journal_records import LONGEST_ALLOWANCE, RunRecord, StepRecord
 from tasks.engine.journal_tables import meta, metadata, runs, steps
 
 __all__ = ["Journal", "JournalUnavailable", "RunRecord", "StepRecord"]
@@ -104,10 +104,13 @@ class Journal:
             ]
 
     def claim_step(self, run_id: str, name: str, *, alive_s: float) -> bool:
-        """Take a step: once only, and only while the run is open."""
+        """Take a step: once only, only while the run is open, and only when the steps before it are done.
+
+        The steps' order is among the run's options; a message that comes out of order takes nothing.
+        """
         with self._writing() as connection:
             still_open = connection.execute(self._update_open(run_id, alive_until=_in(alive_s))).rowcount
-            if not still_open:
+            if not still_open or not _comes_next(connection, run_id, name):
                 return False
             try:
                 connection.execute(steps.insert().values(run_id=run_id, name=name, state="working", began_at=_now()))
@@ -153,7 +156,8 @@ class Journal:
 
     def claim_silent(self, run_id: str, closer: str, *, now: datetime, alive_s: float) -> bool:
         """Take a run whose heartbeat has stopped; False when it lives, has ended, or somebody was faster."""
-        silent = (runs.c.run_id == run_id) & (runs.c.state != "ended") & (runs.c.alive_until < now)
+        over = (runs.c.alive_until < now) | (runs.c.alive_until > now + LONGEST_ALLOWANCE)
+        silent = (runs.c.run_id == run_id) & (runs.c.state != "ended") & over
         return self._change(silent, state="closing", closer=closer, alive_until=_in(alive_s))
 
     def release_closing(self, run_id: str, closer: str, *, alive_s: float) -> None:
@@ -169,15 +173,21 @@ class Journal:
         report: Mapping[str, Any],
         closer: str | None = None,
     ) -> bool:
-        """Write the final outcome; the first one stays. False when the run had ended or is somebody else's."""
+        """Write the final outcome; the first one stays. False when the run had ended or is somebody else's.
+
+        No run has succeeded that was not verified, whoever says so.
+        """
         condition = self._open(run_id) if closer is None else self._closing(run_id, closer)
+        if outcome == "succeeded":
+            condition &= runs.c.verified_at.is_not(None)
         return self._change(
             condition, state="ended", outcome=outcome, error=error, report=dict(report), ended_at=_now()
         )
 
-    def forget_before(self, instant: datetime) -> int:
-        """Delete ended runs that started before; returns how many."""
+    def forget_before(self, instant: datetime, *, except_stamps: Collection[str] = ()) -> int:
+        """Delete ended runs that started before; returns how many. A run whose dump is there is still needed."""
         old = (runs.c.pair == self.pair) & (runs.c.state == "ended") & (runs.c.started_at < instant)
+        old &= runs.c.stamp.not_in(except_stamps)
         with self._writing() as connection:
             connection.execute(steps.delete().where(steps.c.run_id.in_(sa.select(runs.c.run_id).where(old))))
             return connection.execute(runs.delete().where(old)).rowcount
@@ -222,6 +232,16 @@ class Journal:
     def _reading(self) -> Iterator[Connection]:
         with explained(), self._engine.connect() as connection:
             yield connection
+
+
+def _comes_next(connection: Connection, run_id: str, name: str) -> bool:
+    """Are all steps before this one done? A run that was begun without an order has none to keep."""
+    options = connection.execute(sa.select(runs.c.options).where(runs.c.run_id == run_id)).scalar_one()
+    order: list[str] = options.get("order") or [name]
+    done = set(
+        connection.execute(sa.select(steps.c.name).where(steps.c.run_id == run_id, steps.c.state == "done")).scalars()
+    )
+    return name in order and set(order[: order.index(name)]) <= done
 
 
 def _once(connection: Connection, key: str, value: str) -> str:

@@ -29,6 +29,8 @@ def explained() -> Iterator[None]:
         remedy = (
             "make room on the disk of BACKUP_DIR"
             if "full" in reason
+            else "move it away, the next run begins a new one: the reports beside it tell which dumps are verified"
+            if "malformed" in reason or "not a database" in reason
             else "see that BACKUP_DIR belongs to this user, or that JOURNAL_URL is right"
         )
         raise JournalUnavailable(f"the journal cannot be used: {reason}; {remedy}") from error

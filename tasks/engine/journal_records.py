@@ -2,8 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
+
+# Nobody says to be alive for longer ahead; who does had a clock that ran ahead.
+LONGEST_ALLOWANCE = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +31,10 @@ class RunRecord:
     options: Mapping[str, Any]
     facts: Mapping[str, Any]
     report: Mapping[str, Any] | None
+
+    def is_silent(self, now: datetime) -> bool:
+        """Its heartbeat has stopped, or comes from a clock that cannot be right."""
+        return not now <= self.alive_until <= now + LONGEST_ALLOWANCE
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -116,17 +116,38 @@ def ensure_private_dir(path: Path) -> Path:
     """
     path = path.absolute()
     with told_when_full(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(FileExistsError):
-            path.mkdir(mode=0o700)
-            sync_folder(path.parent)
+        _make_private(path)
     found = path.lstat()
     _refuse_strange_folder(path, found)
-    if found.st_uid == os.geteuid() and stat.S_IMODE(found.st_mode) != 0o700:
+    if found.st_uid == os.geteuid() and stat.S_IMODE(found.st_mode) & 0o077:
+        _refuse_shared_folder(path)
         path.chmod(0o700)
     if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
         raise SettingsError(f"{path} cannot be written by this user (uid {os.geteuid()}): give it to this user")
     return path
+
+
+def _make_private(path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError):
+            path.mkdir(mode=0o700)
+            sync_folder(path.parent)
+    except OSError as error:
+        if error.errno in _FULL:
+            raise
+        raise SettingsError(f"{path} cannot be made: {error.strerror}; set BACKUP_DIR to another folder") from error
+
+
+def _refuse_shared_folder(path: Path) -> None:
+    """A folder of other things is not closed to their readers: closing `/` would stop the whole machine."""
+    ours = {REPORTS_DIR, "journal.sqlite3"}
+    others = [entry.name for entry in path.iterdir() if entry.name not in ours and parse_dump_name(entry.name) is None]
+    if (path.is_mount() and path == Path(path.anchor)) or (others and not any((path / name).exists() for name in ours)):
+        raise SettingsError(
+            f"{path} holds other things ({', '.join(sorted(others)[:3])}) and others may read it: "
+            "set BACKUP_DIR to a folder of its own"
+        )
 
 
 def _refuse_strange_folder(path: Path, found: os.stat_result) -> None:

@@ -34,7 +34,8 @@ def remember(environment: dict[str, str], ages_in_days: list[float], outcome: st
         journal.begin_run(
             run_id, job_id="manual", slot=None, stamp=stamp, started_at=began, host="h", allowance_s=60, options={}
         )
-        journal.end_run(run_id, outcome=outcome, error=None, report={})
+        journal.mark_verified(run_id)
+        assert journal.end_run(run_id, outcome=outcome, error=None, report={})
         dump = dump_path(settings.backup_dir, "source", stamp)
         dump.write_text("a dump")
         manifest_path(dump).write_text("{}")
@@ -84,3 +85,16 @@ def test_three_verified_dumps_stay_however_old(environment: dict[str, str]) -> N
     dumps = remember(environment, [400, 300, 200, 100])
     command(environment, "--apply")
     assert [dump.exists() for dump in dumps] == [False, True, True, True]
+
+
+def test_a_lost_journal_makes_no_verified_dump_an_unverified_one(environment: dict[str, str]) -> None:
+    """What the journal forgot, the reports still tell."""
+    dumps = remember(environment, [30, 20, 10, 1, 0.5])
+    reports = dumps[0].parent / "reports"
+    reports.mkdir()
+    for dump in dumps:
+        stamp = dump.stem.removeprefix("source_db_backup_")
+        (reports / f"{stamp}.json").write_text(json.dumps({"outcome": "succeeded"}))
+    (dumps[0].parent / "journal.sqlite3").unlink()
+    command(environment, "--apply")
+    assert [dump.exists() for dump in dumps] == [False, False, True, True, True]

@@ -5,15 +5,21 @@ Redis can forget its lock and a paused worker can wake late; the server's own me
 
 import secrets
 import zlib
+from contextlib import suppress
 
 import sqlalchemy
 from sqlalchemy.engine import Connection
 
 from tasks.engine.connections import Server
-from tasks.engine.errors import FenceBroken
+from tasks.engine.errors import FenceBroken, ServerUnreachable
 from tasks.engine.mark import TargetState, literal, read_state
 
 _CLASS = 0x726E73  # "rns"
+_MAINTENANCE_DATABASES = """
+    SELECT datname FROM pg_database WHERE datallowconn AND datname <> current_database()
+        AND datname IN ('postgres', 'template1', 'defaultdb', 'railway') AND has_database_privilege(oid, 'CONNECT')
+    ORDER BY array_position(ARRAY['postgres', 'template1', 'defaultdb', 'railway'], datname::text)
+"""
 BROKEN = "RNS01"  # the SQLSTATE of a broken fence
 
 
@@ -58,12 +64,13 @@ def is_broken(error: sqlalchemy.exc.DBAPIError) -> bool:
 
 
 def find_maintenance_database(server: Server) -> str | None:
-    """A database of the same server, other than the target, in which the fence's lock can be taken; None: none may."""
+    """A database of the same server, other than the target, in which the fence's lock can be taken; None: none may.
+
+    Each is entered, not only asked for: pg_hba.conf may refuse it although the privileges allow it.
+    """
     with server.open(autocommit=True) as connection:
-        names = connection.exec_driver_sql(
-            "SELECT datname FROM pg_database WHERE datallowconn AND datname <> current_database() "
-            "AND datname IN ('postgres', 'template1', 'defaultdb', 'railway') "
-            "AND has_database_privilege(oid, 'CONNECT') ORDER BY array_position("
-            "ARRAY['postgres', 'template1', 'defaultdb', 'railway'], datname::text)"
-        ).scalars()
-        return next(iter(names), None)
+        names = connection.exec_driver_sql(_MAINTENANCE_DATABASES).scalars().all()
+    for name in names:
+        with suppress(ServerUnreachable), server.open(name, autocommit=True):
+            return str(name)
+    return None

@@ -160,3 +160,46 @@ def test_the_journal_is_nobody_elses_and_nothing_lies_beside_it_between_calls(jo
     begin(journal, "a")
     assert [path.name for path in tmp_path.iterdir()] == ["journal.sqlite3"]
     assert stat.S_IMODE((tmp_path / "journal.sqlite3").stat().st_mode) == 0o600
+
+
+def test_no_run_has_succeeded_that_was_not_verified(journal: Journal) -> None:
+    begin(journal, "a")
+    assert not journal.end_run("a", outcome="succeeded", error=None, report={})
+    assert journal.mark_verified("a")
+    assert journal.end_run("a", outcome="succeeded", error=None, report={})
+
+
+def test_a_step_out_of_order_takes_nothing(journal: Journal) -> None:
+    journal.begin_run(
+        "a",
+        job_id="manual",
+        slot=None,
+        stamp="20261122_120000",
+        started_at=NOON,
+        host="here",
+        allowance_s=30,
+        options={"order": ["dump_source", "check_guards", "restore_target"]},
+    )
+    assert not journal.claim_step("a", "restore_target", alive_s=30)
+    assert not journal.claim_step("a", "something else", alive_s=30)
+    assert journal.claim_step("a", "dump_source", alive_s=30)
+    assert not journal.claim_step("a", "check_guards", alive_s=30)
+    journal.end_step("a", "dump_source", state="done", took_s=1, summary="", alive_s=30)
+    assert journal.claim_step("a", "check_guards", alive_s=30)
+    assert not journal.claim_step("a", "restore_target", alive_s=30)
+
+
+def test_a_heartbeat_from_a_clock_that_ran_ahead_keeps_no_run_alive(journal: Journal) -> None:
+    begin(journal, "a")
+    journal.beat("a", state="open", closer=None, alive_s=365 * 24 * 3600)
+    record = journal.run("a")
+    assert record is not None
+    assert record.is_silent(datetime.now(UTC))
+    assert journal.claim_silent("a", "reconcile", now=datetime.now(UTC), alive_s=30)
+
+
+def test_a_run_whose_dump_is_still_there_is_not_forgotten(journal: Journal) -> None:
+    begin(journal, "a")
+    journal.end_run("a", outcome="failed", error="", report={})
+    assert journal.forget_before(NOON + timedelta(days=1), except_stamps={"20261122_120000"}) == 0
+    assert journal.forget_before(NOON + timedelta(days=1)) == 1

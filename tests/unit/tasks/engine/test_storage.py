@@ -348,3 +348,20 @@ def test_names_are_those_of_the_specification() -> None:
 )
 def test_other_names_are_not_dumps(name: str) -> None:
     assert storage.parse_dump_name(name) is None
+
+
+def test_a_folder_of_other_things_is_not_closed_to_their_readers(tmp_path: Path) -> None:
+    """BACKUP_DIR=/ as root would stop the whole machine."""
+    shared = tmp_path / "shared"
+    shared.mkdir(mode=0o755)
+    (shared / "theirs").write_text("theirs")
+    with pytest.raises(SettingsError, match="holds other things"):
+        storage.ensure_private_dir(shared)
+    assert stat.S_IMODE(shared.stat().st_mode) == 0o755
+
+
+def test_the_root_of_the_machine_is_no_backup_directory() -> None:
+    before = Path("/").stat().st_mode
+    with pytest.raises(SettingsError):
+        storage.ensure_private_dir(Path("/"))
+    assert Path("/").stat().st_mode == before

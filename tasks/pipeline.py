@@ -3,6 +3,7 @@
 import logging
 import time
 import uuid
+from contextlib import suppress
 from typing import Any
 
 from celery import Task, chain, shared_task
@@ -86,7 +87,7 @@ def start(
     Raises Ignore for a message that was handled before.
     """
     with log_context(run_id):
-        reconcile_all(means, closer=f"entry-{run_id}")
+        _end_the_dead(means, f"entry-{run_id}")
         try:
             begun = beginning.begin(
                 run_id,
@@ -106,6 +107,8 @@ def start(
             if report is None:  # it did not even come to stand in the journal
                 raise BackupFailed(str(error)) from error
             return report
+        with suppress(BackupError):  # reconcile does it too
+            _catch_up(means)  # now that this run has its slot: a late one is told once, by its own message
         if begun is None:
             _tell_who_asks_again(means, run_id)
             raise Ignore
@@ -166,11 +169,20 @@ def _end_here(means: Means, run_id: str) -> None:
 
 def reconcile_all(means: Means, *, closer: str) -> list[str]:
     """What reconcile found and did, for people."""
-    done = [
+    return [*_end_the_dead(means, closer), *_catch_up(means)]
+
+
+def _end_the_dead(means: Means, closer: str) -> list[str]:
+    return [
         f"run {record.run_id}: {framing.end_failed_run(means, record.run_id, closer, silent_since=framing.now())}"
         for record in means.journal.open_runs()
         if record.is_silent(framing.now())
     ]
+
+
+def _catch_up(means: Means) -> list[str]:
+    """Slots that nobody started, stamps that nobody bears, outcomes that were not told."""
+    done = []
     for run_id in beginning.record_missed(means.settings, means.journal, framing.now()):
         record = means.journal.run(run_id)
         if record is not None:

@@ -2,6 +2,7 @@
 
 import argparse
 import secrets
+import shlex
 import signal
 import sys
 import time
@@ -29,7 +30,7 @@ def main() -> int:
         matrix.play(random_cells(options.random, seed, options.methods), lanes=options.lanes)
     page = document(
         matrix.verdicts,
-        command=f"make faults {' '.join(sys.argv[1:])}".strip(),
+        command=f"python -m tests.faults {shlex.join(sys.argv[1:])}" if sys.argv[1:] else "make faults",
         commit=commit(),
         took_s=time.monotonic() - began,
         seed=seed,

@@ -30,10 +30,22 @@ production a dead run has its outcome within {real_handover_s:g} s, a minute of 
 """
 
 
+_PART = """**A part of the matrix: what is not in the tables below was not played.** The command was stopped before
+{unplayed} of its cells.
+"""
+
+
 def document(
-    verdicts: Sequence[Verdict], *, command: str, commit: str, took_s: float, seed: int | None, complete: bool
+    verdicts: Sequence[Verdict],
+    *,
+    command: str,
+    commit: str,
+    took_s: float,
+    seed: int | None,
+    complete: bool,
+    unplayed: int,
 ) -> str:
-    """The page. complete: all that the plan holds was played."""
+    """The page. complete: all that the plan holds was played; unplayed: cells before which the command was stopped."""
     fixed = [verdict for verdict in verdicts if verdict.cell.after_s is None]
     chance = [verdict for verdict in verdicts if verdict.cell.after_s is not None]
     parts = [
@@ -49,7 +61,7 @@ def document(
             real_alive_s=hurried_times.REAL_ALIVE_S,
             real_handover_s=hurried_times.REAL_HANDOVER_S,
         ),
-        "" if complete else "**A part of the matrix: what is not in the tables below was not played.**\n",
+        "" if complete else _PART.format(unplayed=unplayed),
         _figures(fixed, chance, seed),
         *(_table(method, fixed) for method in ("swap", "in_place")),
         _random_table(chance),

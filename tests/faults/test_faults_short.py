@@ -16,9 +16,8 @@ from tests.faults.scene import Scene, scene_of
 from tests.faults.victims import VICTIMS
 
 CHOICE = (
-    Cell(method="swap", victim="child", instant="loaded"),
     Cell(method="swap", victim="group", instant="publish.after"),
-    Cell(method="swap", victim="target", instant="publish.before"),
+    Cell(method="swap", victim="target", instant="publishing.second_rename"),
     Cell(method="in_place", victim="child", instant="publish.after"),
     Cell(method="in_place", victim="paused", instant="publish.before"),
 )

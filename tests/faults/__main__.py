@@ -34,7 +34,8 @@ def main() -> int:
         commit=commit(),
         took_s=time.monotonic() - began,
         seed=seed,
-        complete=matrix.complete
+        unplayed=matrix.unplayed,
+        complete=not matrix.unplayed
         and not (options.victims or options.methods or options.instants or options.only_random),
     )
     (options.page or PAGE).write_text(page)

@@ -95,21 +95,29 @@ def _why_not(
             outcome="missed",
             error=f"it was due at {slot:%Y-%m-%d %H:%M} UTC and could not start within {settings.misfire_grace_s:g} s",
         )
-    holder = _who_is_working(run_id, journal, now) or _take_lease(run_id, journal, lease)
+    holder = _who_is_working(run_id, journal, now, settings.misfire_grace_s) or _take_lease(run_id, journal, lease)
     if holder:
         return Ending(outcome="skipped", error=holder)
     return None
 
 
-def _who_is_working(run_id: str, journal: Journal, now: datetime) -> str | None:
+def _who_is_working(run_id: str, journal: Journal, now: datetime, grace_s: float) -> str | None:
     """Who holds the run back. Of two that begin at once, each sees the other: the earlier stamp goes first."""
     ours = journal.run(run_id)
     for record in journal.open_runs():
         if ours is None or record.run_id == run_id or record.alive_until <= now:
             continue
-        if (record.stamp, record.run_id) < (ours.stamp, run_id) or journal.steps(record.run_id):
+        goes_first = (record.stamp, record.run_id) < (ours.stamp, run_id) and not _never_works(record, grace_s)
+        if goes_first or journal.steps(record.run_id):
             return _describe_holder(record.run_id, record)
     return None
+
+
+def _never_works(record: RunRecord, grace_s: float) -> bool:
+    """It stands in the journal only to be told: another run has its slot, or it came too late."""
+    if record.job_id == schedule.MANUAL:
+        return False
+    return record.slot is None or schedule.is_late(record.slot, record.started_at, grace_s)
 
 
 def _take_lease(run_id: str, journal: Journal, lease: Lease | None) -> str | None:

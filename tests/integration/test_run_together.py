@@ -80,3 +80,23 @@ def test_of_two_runs_that_begin_at_once_exactly_one_works(
     assert ending.outcome == "skipped"
     said = "another run holds the lock" if job_id == MANUAL else "was handled already, by run"
     assert said in str(ending.error)
+
+
+def test_a_message_that_lost_its_slot_holds_nobody_back(settings: Settings) -> None:
+    """Between being written down and being ended as skipped it stands in the journal like a run."""
+    settings.backup_dir.mkdir()
+    journal = Journal(settings.journal_url.get_secret_value(), pair=settings.pair)
+    now = datetime.now(UTC)
+    journal.begin_run(
+        "loser",
+        job_id=MORNING,
+        slot=None,
+        stamp="20000101_000000",
+        started_at=now,
+        host="here",
+        allowance_s=300,
+        options={},
+    )
+    begun = begin("next", job_id=MANUAL, options={}, settings=settings, journal=journal, lease=None, now=now)
+    assert begun is not None
+    assert begun.ending is None

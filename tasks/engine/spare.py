@@ -22,6 +22,8 @@ def keep_spare(directory: Path) -> None:
         try:
             with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "wb") as file:
                 file.write(os.urandom(SIZE_BYTES))  # zeros take no room on every file system
+        except FileExistsError:
+            return  # another run makes it just now
         except OSError:
             path.unlink(missing_ok=True)
             raise

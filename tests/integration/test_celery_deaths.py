@@ -1,11 +1,13 @@
 """Workers that die in mid-run: the run gets a true outcome, nobody hangs, and nothing is left behind."""
 
+import signal
 import sqlite3
-import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,13 +15,12 @@ from tasks.framing import ALIVE_S
 from tests.support.deployment import Deployed
 from tests.support.failing import change_source
 from tests.support.installation import Installation, installed
-from tests.support.workers import client_of, wait_until, working
+from tests.support.workers import Client, client_of, gate, wait_for_gate, wait_until, working
 from worker.demo.servers import PostgresServer, ValkeyServer, find_postgres
 
 # Where the restore is when it is cut off, and what then is true.
 POINTS = [
     ("swap", "swap.created", "rolled_back"),
-    ("swap", "publish.before", "rolled_back"),
     ("swap", "publish.after", "succeeded"),
     ("in_place", "loaded", "rolled_back"),
     ("in_place", "publish.after", "succeeded"),
@@ -37,6 +38,38 @@ def installation(
     with installed(source_server, target_server, valkey_server, home) as found:
         assert found.run_here()["outcome"] == "succeeded"
         yield found
+
+
+@dataclass(frozen=True)
+class Silent:
+    """A worker that was killed, another that was started, and a run that the second one was sent at once."""
+
+    installation: Installation
+    client: Client
+    dead: str
+    died_at: datetime
+    meanwhile: dict[str, Any]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def silent(
+    source_server: PostgresServer,
+    target_server: PostgresServer,
+    valkey_server: ValkeyServer,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Silent]:
+    """Begun before the other tests, so that it falls silent while they work."""
+    home = tmp_path_factory.mktemp("silent")
+    with (
+        installed(source_server, target_server, valkey_server, home) as installation,
+        client_of(installation) as client,
+    ):
+        with working(installation, name="first", fault="publish.before=killgroup") as first:
+            dead = client.send()
+            wait_until(first.ended, "the worker to be killed")
+        died_at = datetime.now(UTC)
+        with working(installation, name="second"):
+            yield Silent(installation, client, dead.id, died_at, client.run())
 
 
 def test_a_killed_pool_process_does_not_take_the_run_with_it(installation: Installation) -> None:
@@ -124,6 +157,25 @@ def is_running(pid: int) -> bool:
         return False
 
 
+def test_a_worker_that_is_restarted_in_mid_run_ends_its_step_and_the_next_one_goes_on(
+    installation: Installation,
+) -> None:
+    """A warm shutdown, as `docker stop` begins it: nothing is lost, since the node keeps its name."""
+    change_source(installation)
+    dumping = gate(installation, "dumping")
+    with client_of(installation) as client:
+        with working(installation, name="restarted", fault=f"dump_source.begin=wait:{dumping}") as first:
+            run = client.send()
+            wait_for_gate(dumping)
+            first.send(signal.SIGTERM)
+            dumping.touch()
+            assert first.wait() == 0
+        with working(installation, name="restarted"):
+            report = client.report(run)
+    assert (report["outcome"], report["error"], report["warnings"]) == ("succeeded", None, [])
+    assert installation.leftovers() == []
+
+
 def test_a_run_whose_worker_died_after_the_verification_succeeds_and_is_told(installation: Installation) -> None:
     with client_of(installation) as client:
         with working(installation, name="verified", fault="finish.begin=killgroup") as first:
@@ -149,18 +201,12 @@ def test_an_outcome_whose_telling_was_cut_off_is_told_by_the_next_worker(install
     assert installation.leftovers() == []
 
 
-def test_without_anybodys_help_a_dead_run_is_ended_when_its_silence_is_long_enough(installation: Installation) -> None:
-    """Real time: the new worker looks at once, when the run may live still, and again later."""
-    with client_of(installation) as client:
-        with working(installation, name="silent", fault="publish.before=killgroup") as first:
-            dead = client.send()
-            wait_until(first.ended, "the worker to be killed")
-        died = time.monotonic()
-        with working(installation, name="after"):
-            meanwhile = client.run()
-            assert meanwhile["outcome"] == "skipped"
-            assert dead.id in meanwhile["error"]
-            report = client.report(dead, timeout_s=60)
-            assert time.monotonic() - died > ALIVE_S - 5
-            assert report["outcome"] == "rolled_back"
-    assert installation.leftovers() == []
+def test_without_anybodys_help_a_dead_run_is_ended_when_its_silence_is_long_enough(silent: Silent) -> None:
+    """In real time: the new worker looked at once, when the run might have lived still, and looks again later."""
+    assert silent.meanwhile["outcome"] == "skipped"
+    assert silent.dead in silent.meanwhile["error"]
+    report = silent.client.report(silent.client.result(silent.dead), timeout_s=60)
+    assert report["outcome"] == "rolled_back"
+    ended, died = datetime.fromisoformat(report["end_time"]), silent.died_at
+    assert (ended - died).total_seconds() > ALIVE_S - 5
+    assert silent.installation.leftovers() == []

@@ -1,6 +1,7 @@
 """Messages that come together, twice, late, or from nowhere: one run, one outcome, and nothing done twice."""
 
 import re
+import threading
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -73,6 +74,32 @@ def test_a_second_run_meanwhile_is_skipped_and_says_who_holds_the_lock_since_whe
     assert f"since {since:%Y-%m-%d %H:%M:%S} UTC" in second["error"]
     assert f"Unified DB → Railway Backup skipped: {second['error']}" in deployed.worker.text
     deployed.demand_stable(second)
+
+
+def test_a_run_in_the_callers_process_is_skipped_while_a_workers_run_works_and_the_other_way_round(
+    deployed: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installation, meanwhile = deployed.installation, gate(deployed.installation, "meanwhile")
+    deployed.worker.fault(f"dump_source.begin=wait:{meanwhile}")
+    workers = deployed.client.send()
+    wait_for_gate(meanwhile)
+    here = installation.run_here()  # without Redis: the journal knows
+    assert (here["outcome"], workers.id in here["error"]) == ("skipped", True)
+    meanwhile.touch()
+    assert deployed.client.report(workers)["outcome"] == "succeeded"
+
+    deployed.worker.fault("")
+    here_too = gate(installation, "here")
+    monkeypatch.setenv("RNS_FAULT", f"dump_source.begin=wait:{here_too}")
+    reports: list[dict[str, Any]] = []
+    other_way = threading.Thread(target=lambda: reports.append(installation.run_here()))
+    other_way.start()
+    wait_for_gate(here_too)
+    workers_report = deployed.client.run()
+    here_too.touch()
+    other_way.join(60)
+    assert reports[0]["outcome"] == "succeeded"
+    assert (workers_report["outcome"], reports[0]["run_id"] in workers_report["error"]) == ("skipped", True)
 
 
 def test_of_two_runs_in_the_same_second_one_works_and_each_has_its_own_stamp(deployed: Deployed) -> None:

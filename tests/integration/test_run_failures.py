@@ -52,12 +52,10 @@ def test_a_step_fails_before_the_restore_began_and_nothing_was_changed(
     [
         ("swap", "swap.created"),
         ("swap", "loaded"),
-        ("swap", "filled"),
         ("swap", "publish.before"),
         ("in_place", "in_place.locked"),
         ("in_place", "in_place.cleared"),
         ("in_place", "loaded"),
-        ("in_place", "filled"),
         ("in_place", "publish.before"),
     ],
 )
@@ -72,7 +70,7 @@ def test_a_restore_that_fails_before_it_published_is_rolled_back(
     failed = Failed(installation, caplog, RESTORE_METHOD=method)
     failed.demand("rolled_back", step="restore_target", said=f"broken on purpose at {point}")
     monkeypatch.delenv("RNS_FAULT")
-    if point in {"filled", "publish.before"}:
+    if point == "publish.before":
         failed.demand_that_the_next_run_works(RESTORE_METHOD=method)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import oracle
-from tests.support.failing import Failed, change_source
+from tests.support.failing import ROLLED_BACK, ROLLING_BACK, Failed, change_source
 from tests.support.installation import Installation, installed
 from tests.support.workers import gate, wait_for_gate, wait_until
 from worker.demo.servers import PostgresServer, ValkeyServer
@@ -76,12 +76,47 @@ def test_a_copy_that_differs_in_one_thing_is_rolled_back_and_the_thing_is_named(
         failed = Failed(installation, caplog, RESTORE_METHOD=method)
     failed.demand("rolled_back", step="verify_target", said="the backup database differs from its manifest")
     assert all(name in failed.report["error"] for name in damage.named)
-    dump = installation.backup_dir / f"backup_safety_{failed.report['stamp']}.sql"
-    safety = oracle.of_dump(dump, on=installation.target_server.dsn())
-    assert oracle.differences(safety, oracle.take(installation.target)) == []
     monkeypatch.delenv("RNS_FAULT")
     if what == "one missing index":
+        dump = installation.backup_dir / f"backup_safety_{failed.report['stamp']}.sql"
+        safety = oracle.of_dump(dump, on=installation.target_server.dsn())
+        assert oracle.differences(safety, oracle.take(installation.target)) == []
         failed.demand_that_the_next_run_works(RESTORE_METHOD=method)
+
+
+@pytest.fixture
+def doomed(
+    source_server: PostgresServer, target_server: PostgresServer, valkey_server: ValkeyServer, tmp_path: Path
+) -> Iterator[Installation]:
+    """One that is not worth anything afterwards."""
+    with installed(source_server, target_server, valkey_server, tmp_path) as found:
+        yield found
+
+
+def test_a_rollback_that_cannot_be_made_says_what_people_must_do_now(
+    doomed: Installation, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The copy is damaged, and so is the safety backup."""
+    assert doomed.run_here()["outcome"] == "succeeded"
+    before_verifying = gate(doomed, "verifying")
+    monkeypatch.setenv("RNS_FAULT", f"verify_target.begin=wait:{before_verifying}")
+
+    def damage_both() -> None:
+        doomed.on_target(DAMAGES["one changed cell"].statement)
+        newest = max(doomed.backup_dir.glob("backup_safety_*.sql"))
+        newest.write_bytes(newest.read_bytes()[:-1000])
+
+    with meanwhile(before_verifying, damage_both):
+        report = doomed.run_here(RESTORE_METHOD="in_place")
+    assert (report["outcome"], report["success"]) == ("rollback_failed", False)
+    assert "wallets" in report["error"]
+    assert f"restore backup_safety_{report['stamp']}.sql by hand with psql" in report["error"]
+    assert ROLLING_BACK in caplog.text
+    assert f"❌ Unified DB → Railway Backup failed: {report['error']}" in caplog.text
+    assert ROLLED_BACK not in caplog.text
+    assert doomed.leftovers() == []
+    monkeypatch.delenv("RNS_FAULT")
+    assert doomed.run_here()["outcome"] == "held", "what stands there is not what was published"
 
 
 @pytest.mark.parametrize("method", ["swap", "in_place"])

@@ -52,16 +52,19 @@ class Deployed:
 
 @contextmanager
 def deployed_at(installation: Installation, **extra: str) -> Iterator[Deployed]:
-    """With a worker, and a first copy; extra: more environment of the worker."""
+    """With a worker, and a first copy; in the end, whatever was done to it, it works. extra: more environment."""
     with working(installation, **extra) as worker, client_of(installation) as client:
         assert client.run()["outcome"] == "succeeded"
-        yield Deployed(installation, worker, client)
+        deployed = Deployed(installation, worker, client)
+        yield deployed
+        deployed.demand_that_the_next_run_works()
 
 
 @contextmanager
 def without_faults(deployed: Deployed) -> Iterator[Deployed]:
-    """For one test of many: no fault before and after, a change to be copied, and afterwards the next run works."""
+    """For one test of many: no fault before and after, a change to be copied, and afterwards nothing is left."""
     deployed.worker.fault("")
     change_source(deployed.installation)
     yield deployed
-    deployed.demand_that_the_next_run_works()
+    deployed.worker.fault("")
+    assert deployed.installation.leftovers() == []

@@ -128,7 +128,7 @@ def test_beat_is_started_by_celerys_own_command_and_knows_its_three_entries(inst
     with beating(installation) as beat:
         wait_until(lambda: "beat: Waking up in" in beat.text, "beat to have looked", 20)
         pong = subprocess.run(
-            [sys.executable, "-m", "celery", "-A", "worker", "inspect", "ping", "--timeout", "3"],
+            [sys.executable, "-m", "celery", "-A", "worker", "inspect", "ping", "--timeout", "1.5"],
             env=installation.environment,
             cwd=installation.home,
             capture_output=True,

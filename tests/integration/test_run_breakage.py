@@ -37,7 +37,6 @@ def test_a_refused_password_is_told_and_not_shown(installation: Installation, ca
     failed.demand("failed", step="verify_connections", said="the target (127.0.0.1, database")
     assert "refused user and password" in failed.report["error"]
     assert not any("p@ssword" in line or "p%40ssword" in line for line in failed.messages)
-    failed.demand_that_the_next_run_works()
 
 
 def test_a_source_that_is_not_there_is_told(installation: Installation, caplog: pytest.LogCaptureFixture) -> None:
@@ -97,7 +96,7 @@ def test_a_dump_that_is_broken_stops_the_run(
     failed = Failed(installation, caplog, PG_BIN_DIR=pg_dump_that(how.does, kind=kind, folder=tmp_path))
     failed.demand("failed", step=step, said=how.said)
     assert not list(installation.backup_dir.glob(f"{kind}_{failed.report['stamp']}*"))
-    if breakage == "is killed":
+    if (step, breakage) == ("dump_source", "is killed"):
         failed.demand_that_the_next_run_works()
 
 
@@ -118,7 +117,6 @@ def test_a_table_of_the_source_that_stays_locked_stops_the_run_in_time(
         failed = Failed(installation, caplog, SOURCE_LOCK_TIMEOUT_S="1")
         assert time.monotonic() - began < 10
     failed.demand("failed", step="dump_source", said="a table stayed locked by somebody else for 1 s")
-    failed.demand_that_the_next_run_works()
 
 
 def test_a_table_of_the_target_that_stays_locked_stops_the_run_in_time(installation: Installation) -> None:
@@ -190,14 +188,18 @@ def test_a_statement_that_the_target_refuses_is_named_and_rolled_back(
         installation.on_source(refused.drop)
     failed.demand("rolled_back", step="restore_target", said=refused.said)
     assert "the target's server refused line" in failed.report["error"]
-    failed.demand_that_the_next_run_works(RESTORE_METHOD=method)
+    if where == "last statement":
+        failed.demand_that_the_next_run_works(RESTORE_METHOD=method)
 
 
 @pytest.mark.parametrize("method", ["swap", "in_place"])
 def test_a_restore_that_takes_too_long_is_ended_at_the_server_too(
     installation: Installation, caplog: pytest.LogCaptureFixture, method: str
 ) -> None:
-    installation.on_source("CREATE MATERIALIZED VIEW public.slow AS SELECT pg_sleep(4) IS NULL AS slept")
+    installation.on_source(
+        "SET test.sleep_s = 0; CREATE MATERIALIZED VIEW public.slow AS "
+        "SELECT pg_sleep(coalesce(current_setting('test.sleep_s', true), '20')::float) IS NULL AS slept"
+    )
     try:
         failed = Failed(installation, caplog, RESTORE_METHOD=method, RESTORE_TIMEOUT_S="3")
     finally:

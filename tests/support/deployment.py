@@ -20,7 +20,7 @@ class Deployed:
     worker: Worker
     client: Client
 
-    def demand_stable(self, report: dict[str, Any], for_s: float = 0.7) -> None:
+    def demand_stable(self, report: dict[str, Any], for_s: float = 0.3) -> None:
         """Whoever asks, at once, later, and after reconcile has been: the same report by result and file."""
         self._demand_told(report, for_s)
         self.reconcile()

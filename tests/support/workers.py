@@ -87,14 +87,6 @@ class Process:
         assert self._process is not None, "it is not running"
         return self._process.wait(timeout_s)
 
-    def stop(self) -> None:
-        """A warm shutdown, as `docker stop` begins it; whatever is left of the group is killed."""
-        if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(signal.SIGTERM)
-            with suppress(subprocess.TimeoutExpired):
-                self._process.wait(_STOP_TIMEOUT_S)
-        self.kill()
-
     def kill(self) -> None:
         """SIGKILL to the group."""
         if self._process is None:
@@ -151,7 +143,7 @@ def beating(installation: Installation, *, name: str = "beat", at: datetime | No
     try:
         yield beat
     finally:
-        beat.stop()
+        beat.kill()
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,20 @@ from pathlib import Path
 import psycopg2
 import pytest
 
+from tests.faults import figures
 from worker.demo.servers import PostgresServer, ValkeyServer, find_postgres
 
 pytest.register_assert_rewrite("tests.support")  # what they demand, they explain when it is not so
 
 _numbers = itertools.count(1)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What takes minutes is left out, unless `-m` says what is wanted."""
+    if not config.option.markexpr:
+        long = [item for item in items if item.get_closest_marker("long")]
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in long]
 
 
 @pytest.fixture(scope="session")
@@ -73,3 +82,9 @@ def new_database() -> Iterator[Callable[[PostgresServer, str], str]]:
     yield make
     for server, name in made:
         execute(server.dsn(), f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+def record_figure() -> figures.RecordFigure:
+    """For a proof that docs/reliability.md tells of: see tests/faults/figures.py."""
+    return figures.record_figure

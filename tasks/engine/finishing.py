@@ -87,10 +87,13 @@ def _drop_patiently(run: Run) -> None:
 
 
 def plan_expiry(
-    settings: Settings, journal: Journal, *, now: datetime, succeeding: str | None = None
+    settings: Settings, journal: Journal | None, *, now: datetime, succeeding: str | None = None
 ) -> list[retention.Verdict]:
-    """What retention decides for every dump file in the folder. `succeeding`: a run that is verified and not ended."""
-    records = journal.runs()
+    """What retention decides for every dump file in the folder. `succeeding`: a run that is verified and not ended.
+
+    journal: None where it was lost and none is to be made; the reports tell which dumps are verified.
+    """
+    records = journal.runs() if journal else []
     newest = next((record for record in records if record.outcome not in {"skipped", "missed"}), None)
     states = {record.stamp: (record.run_id, _state(record.state, record.outcome)) for record in records}
     dumps = []

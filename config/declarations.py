@@ -8,6 +8,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from config.kinds import (
     FOLLOWS,
+    AgeRecipients,
     BackendUrl,
     Choice,
     Folder,
@@ -76,6 +77,13 @@ class Declarations(BaseSettings):
     )
     min_dump_bytes: Annotated[int, Whole("bytes", at_least=0, at_most=10**15)] = Field(
         10_240, description="A smaller dump must also account for every row of its manifest, and is warned of."
+    )
+    dump_compression: Annotated[Literal["none", "zstd"], Choice()] = Field(
+        "none", description="`zstd` compresses dump files, whose names then end in `.sql.zst`."
+    )
+    encrypt_to: AgeRecipients = Field(
+        (),
+        description="Public keys of age (`age1...`), commas between them; dumps of the source are encrypted to them.",
     )
     misfire_grace_s: Annotated[int, Whole("seconds", at_most=HALF_A_DAY_S)] = Field(
         600, description="A run that could not start within this time after its slot is missed, not started."

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, get_args
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
+import pyrage
 from pydantic import BeforeValidator, GetCoreSchemaHandler, PlainSerializer, PlainValidator, SecretStr, ValidationInfo
 from pydantic_core import CoreSchema, core_schema
 
@@ -96,6 +97,20 @@ def _read_names(value: object) -> tuple[str, ...]:
     if len(set(names)) < len(names):
         raise ValueError("must name each table only once")
     return names
+
+
+def _read_recipients(value: object) -> tuple[str, ...]:
+    """age's public keys, commas or white space between them; a secret key in their place is refused, unshown."""
+    parts = re.split(r"[,\s]+", value) if isinstance(value, str) else value
+    if not isinstance(parts, list | tuple):
+        raise ValueError("must be public keys of age with commas between them")
+    keys = tuple(str(part) for part in parts if str(part))
+    for key in keys:
+        try:
+            pyrage.x25519.Recipient.from_str(key)
+        except pyrage.RecipientError:
+            raise ValueError("must be public keys of age (age1...), with commas between them") from None
+    return keys
 
 
 def _read_path(value: object) -> Path:
@@ -227,6 +242,7 @@ ServiceUrl = Annotated[SecretStr, BeforeValidator(_read_service), Secret()]
 BackendUrl = Annotated[SecretStr, BeforeValidator(_read_backend), Secret(), Shown("the broker")]
 LockUrl = Annotated[SecretStr, BeforeValidator(_read_lock), Secret(), Shown("the broker, if it is a Redis")]
 JournalUrl = Annotated[SecretStr, BeforeValidator(_read_journal), Secret(), Shown("`journal.sqlite3` in `BACKUP_DIR`")]
+AgeRecipients = Annotated[tuple[str, ...], BeforeValidator(_read_recipients), Shown("none")]
 TableNames = Annotated[tuple[str, ...], BeforeValidator(_read_names)]
 Folder = Annotated[Path, BeforeValidator(_read_path)]
 Truth = Annotated[bool, BeforeValidator(_read_truth)]

@@ -166,7 +166,7 @@ def _sentence(name: str, details: ErrorDetails, text: str | None) -> str:
         return f"{name} {fault.predicate}"
     sentence = f"{name} {fault or details['msg']}"
     # A value with :// in it is an address that somebody put under the wrong name: it may hold a password.
-    if text is None or is_secret(name.lower()) or "://" in text:
+    if text is None or is_secret(name.lower()) or "://" in text or "SECRET" in text.upper():
         return sentence
     shown = text.strip()
     return f"{sentence}, not {shown[:_LONGEST_SHOWN]!r}{'...' if len(shown) > _LONGEST_SHOWN else ''}"

@@ -27,6 +27,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in long]
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Iterator[None]:
+    """What hostile tests log may be no UTF-8, and pytest-xdist sends what was logged from process to process."""
+    report: pytest.TestReport = yield  # type: ignore[assignment]
+    report.sections = [(name, text.encode(errors="backslashreplace").decode()) for name, text in report.sections]
+    return report  # type: ignore[return-value]
+
+
 @pytest.fixture(scope="session")
 def server_root() -> Iterator[Path]:
     """A folder for servers; directly below /tmp, since socket paths are short and other users must reach it."""

@@ -3,7 +3,9 @@
 import json
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from config.logs import log_context
@@ -14,7 +16,7 @@ from tasks.engine.journal import Journal
 from tasks.engine.lease import Lease
 from tasks.engine.recovery import Ending
 from tasks.engine.report import build_report
-from tasks.engine.storage import PART_SUFFIX, atomic_write, report_path
+from tasks.engine.storage import PART_SUFFIX, atomic_write, report_path, run_key_path
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +60,7 @@ def tell_outcome(
     actions: dict[str, Callable[[], None]] = {
         "log": lambda: _log_once(report, journal),
         "file": lambda: _write_report(report, settings),
+        "key": lambda: forget_key(settings.backup_dir, report["stamp"]),
         "lock": lambda: None if lease is None else lease.release(run_id),
         "backend": lambda: tell(report),
     }
@@ -86,6 +89,12 @@ def _log_once(report: Mapping[str, Any], journal: Journal) -> None:
     if record is None or not record.facts.get("logged"):
         _log_outcome(report)
         journal.keep(report["run_id"], logged=True)
+
+
+def forget_key(directory: Path, stamp: str) -> None:
+    """From now on only who has a key of ENCRYPT_TO reads this run's dump."""
+    with suppress(FileNotFoundError):
+        run_key_path(directory, stamp).unlink()
 
 
 def _write_report(report: Mapping[str, Any], settings: Settings) -> None:

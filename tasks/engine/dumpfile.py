@@ -1,6 +1,6 @@
 """Reading pg_dump's plain format: what a dump file holds, and whether it may be loaded at all."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,13 +24,14 @@ class DumpFacts:
     statements: int
 
 
-def inspect_dump(path: Path, *, progress: Callable[[int], None] | None = None) -> DumpFacts:
+def inspect_dump(path: Path, *, keys: Sequence[str] = (), progress: Callable[[int], None] | None = None) -> DumpFacts:
     """Read the whole file once; DumpRefused says in one sentence why it must not be loaded.
 
+    Sizes, hashes and lines are the dump's own, whatever form the file has. keys: for an encrypted one.
     progress: is given the number of bytes read so far, about once for every MB.
     """
     sequences: dict[TableName, SequenceValue] = {}
-    with open_dump(path, progress=progress) as dump:
+    with open_dump(path, keys=keys, progress=progress) as dump:
         for item in dump.items():
             if isinstance(item, Statement) and item.kind is Kind.SEQUENCE_VALUE:
                 name, value = dump.sequence_value(item)

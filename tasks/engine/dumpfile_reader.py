@@ -1,13 +1,13 @@
 """A dump file as statements and COPY blocks, in one pass; the loader and the inspection share it."""
 
+import io
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from psycopg2.extensions import encodings
 
@@ -15,6 +15,7 @@ from tasks.engine.dumpfile_lexer import StatementLexer, Unreadable
 from tasks.engine.dumpfile_rules import Kind, classify, copy_target, sequence_value, setting
 from tasks.engine.dumpfile_source import MAX_STATEMENT_BYTES, DumpSource
 from tasks.engine.errors import DumpRefused
+from tasks.engine.packing import Readable, unpacked
 
 TableName = tuple[str, str]
 """Schema and table (or sequence), unquoted."""
@@ -61,42 +62,62 @@ class CopyBlock:
 
 
 @contextmanager
-def open_dump(path: Path, *, progress: Callable[[int], None] | None = None) -> Iterator["DumpReader"]:
-    """A reader of the file, whose first and last lines were looked at already."""
-    try:
-        file = path.open("rb", buffering=0)
-    except OSError as error:
-        raise DumpRefused(f"the dump {path.name} cannot be read ({error.strerror}); make a new one") from error
-    with file:
-        head = _check_ends(path, file)
-        yield DumpReader(path.name, file, head=head, progress=progress)
+def open_dump(
+    path: Path, *, keys: Sequence[str] = (), progress: Callable[[int], None] | None = None
+) -> Iterator["DumpReader"]:
+    """A reader of the file, whose first lines were looked at already, and the last ones where that is possible.
+
+    keys: secret keys of age, for an encrypted dump.
+    """
+    with unpacked(path, keys) as stream:
+        if isinstance(stream, io.FileIO):
+            _check_end(path, stream)
+        head = _read_head(path, stream)
+        yield DumpReader(path.name, _Rejoined(head, stream), head=head, progress=progress)
 
 
-def _check_ends(path: Path, file: BinaryIO) -> bytes:
-    """Refuse at once what is empty, cut off, or not pg_dump's plain format; returns the file's first bytes."""
+def _check_end(path: Path, file: io.FileIO) -> None:
+    """Refuse at once what is empty or cut off."""
     size = file.seek(0, os.SEEK_END)
     if not size:
         raise DumpRefused(f"the dump {path.name} is empty; make a new one")
     file.seek(max(0, size - _END_BYTES))
     tail = file.read(_END_BYTES)
     file.seek(0)
-    head = file.read(_HEAD_BYTES)
-    file.seek(0)
-    if not head.startswith(_HEADER):
-        raise DumpRefused(f"line 1 of {path.name} is not the first of a plain dump by pg_dump; make a new dump")
-    if not _END.search(tail):
+    if file.read(len(_HEADER)) == _HEADER and not _END.search(tail):
         raise DumpRefused(
             f"the dump {path.name} is cut off or has a tail that is not pg_dump's: its last lines lack "
             f"'{_TRAILER.decode().strip()}'; make a new one"
         )
+    file.seek(0)
+
+
+def _read_head(path: Path, stream: Readable) -> bytes:
+    """The file's first bytes; refuse at once what is not pg_dump's plain format."""
+    head = b""
+    while len(head) < _HEAD_BYTES and (piece := stream.read(_HEAD_BYTES - len(head))):
+        head += piece
+    if not head.startswith(_HEADER):
+        raise DumpRefused(f"line 1 of {path.name} is not the first of a plain dump by pg_dump; make a new dump")
     return head
+
+
+class _Rejoined:
+    """A stream whose first bytes were read already."""
+
+    def __init__(self, head: bytes, rest: Readable) -> None:
+        self._head, self._rest = head, rest
+
+    def read(self, size: int = -1, /) -> bytes:
+        head, self._head = self._head, b""
+        return head or self._rest.read(size)
 
 
 class DumpReader:
     """One pass over a dump. `rows`, `statements` and `sha256` are complete when `items` is exhausted."""
 
     def __init__(
-        self, name: str, file: BinaryIO, *, head: bytes, progress: Callable[[int], None] | None = None
+        self, name: str, file: Readable, *, head: bytes, progress: Callable[[int], None] | None = None
     ) -> None:
         self.rows: Counter[TableName] = Counter()
         self.statements = 0

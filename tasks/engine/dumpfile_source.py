@@ -3,9 +3,9 @@
 import codecs
 import hashlib
 from collections.abc import Callable, Iterator
-from typing import BinaryIO
 
 from tasks.engine.dumpfile_lexer import Unreadable
+from tasks.engine.packing import Readable
 
 BLOCK_BYTES = 1 << 20
 MAX_STATEMENT_BYTES = 64 << 20
@@ -18,7 +18,7 @@ _NOT_SEPARATORS = bytes(byte for byte in range(256) if byte not in b"\t\n")
 class DumpSource:
     """The file as lines and blocks. `line` is the number of the line that is read next, from 1."""
 
-    def __init__(self, file: BinaryIO, *, progress: Callable[[int], None] | None = None) -> None:
+    def __init__(self, file: Readable, *, progress: Callable[[int], None] | None = None) -> None:
         self.line = 1
         self.bytes_read = 0
         self.check_utf8 = True

@@ -1,9 +1,10 @@
 """A dump and its manifest, both of one snapshot: pg_dump writes the file while the content is read beside it."""
 
+import hashlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from dataclasses import asdict
 from pathlib import Path
@@ -18,12 +19,21 @@ from tasks.engine.content import Content, content_digest, read_content, with_seq
 from tasks.engine.dumpfile import DumpFacts, inspect_dump
 from tasks.engine.errors import BackupError, DumpRefused, StorageFull, ToolFailed
 from tasks.engine.manifest import Manifest, write_manifest
+from tasks.engine.packing import Key, packing
 from tasks.engine.process import run_tool, tool_environment
 from tasks.engine.progress import Progress
 from tasks.engine.run import Run
 from tasks.engine.service_file import service_environment
 from tasks.engine.snapshot import Snapshot, giving_way, open_snapshot
-from tasks.engine.storage import DumpKind, manifest_path, part_path, publish_part, remove_file
+from tasks.engine.storage import (
+    DumpKind,
+    atomic_write,
+    form_of,
+    manifest_path,
+    part_path,
+    publish_part,
+    remove_file,
+)
 
 log = logging.getLogger(__name__)
 
@@ -57,13 +67,13 @@ def keep_rejected(run: Run) -> None:
 
 
 def dump_command(
-    client: Client, *, file: Path, snapshot: str, encoding: str, keep_owners: bool, lock_timeout_s: float
+    client: Client, *, file: Path | None, snapshot: str, encoding: str, keep_owners: bool, lock_timeout_s: float
 ) -> list[str]:
-    """pg_dump's argument list; who connects where stands in the service file."""
+    """pg_dump's argument list; who connects where stands in the service file. file: none means standard output."""
     command = [
         str(client.path),
         "--format=plain",
-        f"--file={file}",
+        *([] if file is None else [f"--file={file}"]),
         f"--snapshot={snapshot}",
         f"--encoding={encoding}",  # the database's own, whatever client_encoding somebody set for it
         f"--lock-wait-timeout={int(lock_timeout_s * 1000)}",
@@ -85,7 +95,7 @@ def _dump(run: Run, server: Server, final: Path, *, kind: DumpKind, keep_owners:
         described = _describe(snapshot, kind)  # before the reading begins: the session serves one thread at a time
         command = dump_command(
             client,
-            file=part,
+            file=part if form_of(part.name).plain else None,
             snapshot=snapshot.name,
             encoding=described["properties"]["encoding"],
             keep_owners=keep_owners,
@@ -132,18 +142,43 @@ def _run_pg_dump(run: Run, server: Server, command: Sequence[str], part: Path) -
     part.touch(mode=0o600, exist_ok=False)
     with service_environment(params, part.parent, run_id=run.short_id) as credentials:
         try:
-            run_tool(
-                command,
-                env=tool_environment(credentials),
-                watch=run.watch,
-                on_stderr=lambda line: _tell(run.progress, part, line),
-            )
+            with _written_to(run, part) as stdout:
+                run_tool(
+                    command,
+                    env=tool_environment(credentials),
+                    watch=run.watch,
+                    on_stderr=lambda line: _tell(run.progress, part, line),
+                    stdout=stdout,
+                )
         except ToolFailed as error:
             if "No space left on device" in error.stderr:
                 raise StorageFull(
                     f"BACKUP_STORAGE the disk of {part.parent} is full; make room, then run again; nothing was changed"
                 ) from error
             raise
+
+
+@contextmanager
+def _written_to(run: Run, part: Path) -> Iterator[int | None]:
+    """Where pg_dump's standard output goes: nowhere when it writes the file itself, else through the packing."""
+    form = form_of(part.name)
+    if form.plain:
+        yield None
+        return
+    recipients = list(run.settings.encrypt_to)
+    if form.encrypted:
+        key = Key.new()
+        atomic_write(run.paths.key, key.text.encode())
+        recipients.append(key.recipient)
+    with packing(part, form, recipients) as stdout:
+        yield stdout
+
+
+def keys_of(run: Run) -> list[str]:
+    """The run's own key, while it has one."""
+    with suppress(FileNotFoundError):
+        return [run.paths.key.read_text()]
+    return []
 
 
 def _tell(progress: Progress, part: Path, line: str) -> None:
@@ -163,7 +198,7 @@ def _finish(
     """Examine the file, hold it against the content, give it its name, and write the manifest."""
     with _removed_unless_published(part):
         run.progress.begin("examining the dump", of_bytes=part.stat().st_size)
-        facts = inspect_dump(part, progress=run.progress.bytes_done)
+        facts = inspect_dump(part, keys=keys_of(run), progress=run.progress.bytes_done)
         account_for_rows(facts, content)
         content = with_sequences(content, {name: (v.last_value, v.is_called) for name, v in facts.sequences.items()})
         manifest = Manifest(
@@ -175,6 +210,7 @@ def _finish(
             sha256=facts.sha256,
             content=content,
             content_digest=content_digest(content),
+            **_stored(part),
             **described,
         )
         run.watch.check()
@@ -182,6 +218,14 @@ def _finish(
         write_manifest(manifest, manifest_path(final))
     log.info("BACKUP_STORAGE made %s (%.2f MB)", final.name, facts.size_bytes / 2**20, extra={"event": "file_made"})
     return manifest
+
+
+def _stored(part: Path) -> dict[str, Any]:
+    """Size and hash of a packed file: they can be checked without its key."""
+    if form_of(part.name).plain:
+        return {}
+    with part.open("rb") as file:
+        return {"stored_bytes": part.stat().st_size, "stored_sha256": hashlib.file_digest(file, "sha256").hexdigest()}
 
 
 def account_for_rows(facts: DumpFacts, content: Content) -> None:

@@ -17,6 +17,7 @@ from tasks.engine.replacing.swap import drop_own_databases
 from tasks.engine.run import Run
 from tasks.engine.storage import (
     PART_SUFFIX,
+    RUN_KEY,
     free_bytes,
     instant_of,
     manifest_path,
@@ -65,6 +66,7 @@ def finish(run: Run) -> Finished:
                 lambda path=verdict.dump.path, reason=verdict.reason: expired.append(expire(path, reason)),  # type: ignore[misc]
             )
     attempt("old reports could not be removed", lambda: _forget(run.settings, run.journal))
+    attempt("keys of ended runs could not be removed", lambda: _forget_keys(run.settings, run.journal))
     kept = sum(verdict.keep for verdict in verdicts)
     free = free_bytes(run.settings.backup_dir) / 2**20
     log.info("BACKUP_STORAGE %d dump files kept, %.0f MB free", kept, free, extra={"event": "storage"})
@@ -97,7 +99,7 @@ def plan_expiry(
     newest = next((record for record in records if record.outcome not in {"skipped", "missed"}), None)
     states = {record.stamp: (record.run_id, _state(record.state, record.outcome)) for record in records}
     dumps = []
-    for path in sorted((*settings.backup_dir.glob("*.sql"), *settings.backup_dir.glob(f"*.sql{PART_SUFFIX}"))):
+    for path in sorted(settings.backup_dir.glob("*.sql*")):
         parsed = parse_dump_name(path.name.removesuffix(PART_SUFFIX))
         if parsed is None:
             continue
@@ -146,10 +148,18 @@ def expire(path: Path, reason: str) -> str:
     return path.name
 
 
+def _forget_keys(settings: Settings, journal: Journal) -> None:
+    """Of runs that died so that nobody could, or that no journal knows."""
+    going = {record.stamp for record in journal.open_runs()}
+    for path in settings.backup_dir.glob(f"{RUN_KEY}*"):
+        if path.name.removeprefix(RUN_KEY) not in going:
+            path.unlink(missing_ok=True)
+
+
 def _forget(settings: Settings, journal: Journal) -> None:
     """Reports and rows that are old, but for those that tell which dumps on disk are verified."""
     before = datetime.now(UTC) - timedelta(days=settings.report_retention_days)
-    parsed = [parse_dump_name(path.name) for path in settings.backup_dir.glob("*.sql")]
+    parsed = [parse_dump_name(path.name) for path in settings.backup_dir.glob("*.sql*")]
     needed = {found[1] for found in parsed if found}
     for record in journal.runs():
         if record.state == "ended" and record.started_at < before and record.stamp not in needed:

@@ -1,6 +1,6 @@
 """Sending a plain dump to a server through our own connection, so that a dead worker is a rollback at the server."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,18 +32,20 @@ def load_dump(
     *,
     sha256: str,
     session_settings: str,
+    keys: Sequence[str] = (),
     progress: Callable[[int], None] | None = None,
 ) -> LoadSummary:
     """Send the dump's statements and data. The caller owns the transaction: nothing is committed here.
 
     With autocommit each string of statements commits by itself, so the caller must discard the database on failure.
+    keys: secret keys of age, for an encrypted dump.
     session_settings: SET statements, sent when the dump's preamble has reset the timeouts; none for client_encoding.
     progress: is given the number of bytes read so far. The session keeps the dump's settings, an empty search_path
     among them; only client_encoding is put back.
 
     Raises DumpRefused (also when the file's SHA-256 is another), LoadFailed, ServerUnreachable (the connection broke).
     """
-    with open_dump(path, progress=progress) as dump, connection.cursor() as cursor:
+    with open_dump(path, keys=keys, progress=progress) as dump, connection.cursor() as cursor:
         session = LoadSession(connection, cursor, dump)
         with session.never_half_committed():
             _send_all(session, dump, session_settings)

@@ -27,13 +27,15 @@ class Manifest:
     client_version: str
     wal_position: str | None  # null where the role may not read it
     file: str
-    size_bytes: int
+    size_bytes: int  # of the SQL; sha256 too
     sha256: str
     content_digest: str
     content: Content
     privileges: bool  # owners and grants are part of dump and content
     properties: Mapping[str, Any]  # encoding, locale, settings of the database
     grants: str | None  # of the target's objects, as grants.py writes them; null for the source
+    stored_bytes: int | None = None  # of the file, where that is packed; its sha256 too
+    stored_sha256: str | None = None
 
 
 def write_manifest(manifest: Manifest, path: Path) -> None:
@@ -60,7 +62,7 @@ def read_manifest(path: Path) -> Manifest:
 
 def summary(manifest: Manifest) -> dict[str, Any]:
     """What a report says of a dump."""
-    names = ("file", "size_bytes", "sha256", "taken_at", "content_digest")
+    names = ("file", "size_bytes", "stored_bytes", "sha256", "taken_at", "content_digest")
     tables = manifest.content.tables  # row by row they stand in the manifest
     counts = {"tables": len(tables), "rows": sum(table.rows for table in tables)}
     return {**{name: getattr(manifest, name) for name in names}, **counts}

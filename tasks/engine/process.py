@@ -31,8 +31,11 @@ def run_tool(
     env: Mapping[str, str],
     watch: Watch,
     on_stderr: Callable[[str], None] | None = None,
+    stdout: int | None = None,
 ) -> None:
     """Run a program to its end; ToolFailed with the last lines of its stderr when it does not end well.
+
+    stdout: a file descriptor that takes its standard output, which else goes nowhere.
 
     It leads a process group of its own, and where the system can, it dies with the thread that started it:
     an orphan would go on working, and commit.
@@ -46,7 +49,7 @@ def run_tool(
             [*_die_with_parent(), *command],
             env=env,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL if stdout is None else stdout,
             stderr=subprocess.PIPE,
             text=True,
             errors="replace",

@@ -3,6 +3,7 @@
 import logging
 from dataclasses import dataclass
 
+from tasks.engine.dumping import keys_of
 from tasks.engine.errors import RunLost
 from tasks.engine.manifest import Manifest
 from tasks.engine.mark import Mark, TargetState
@@ -46,6 +47,7 @@ def restore_target(run: Run, source: Manifest, safety: Manifest, expected: Targe
             properties=safety.properties,
             grants=None if run.settings.keep_owners else safety.grants,
             comment=mark.as_comment(),
+            keys=keys_of(run),
             read_only=wanted if wanted or was else None,  # what somebody else set is not touched
         ),
     )

@@ -4,7 +4,7 @@ import hashlib
 import logging
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -29,19 +29,26 @@ class Paths:
 
     directory: Path
     stamp: str
+    source_form: storage.DumpForm
+    safety_form: storage.DumpForm
 
     @property
     def source_dump(self) -> Path:
-        return storage.dump_path(self.directory, "source", self.stamp)
+        return storage.dump_path(self.directory, "source", self.stamp, self.source_form)
 
     @property
     def safety_dump(self) -> Path:
-        return storage.dump_path(self.directory, "safety", self.stamp)
+        return storage.dump_path(self.directory, "safety", self.stamp, self.safety_form)
 
     @property
     def rejected_dump(self) -> Path:
         """What a rollback found in the place of the copy."""
-        return self.directory / f"backup_rejected_{self.stamp}.sql"
+        return self.directory / f"backup_rejected_{self.stamp}.sql{self.safety_form.suffix}"
+
+    @property
+    def key(self) -> Path:
+        """The run's own key to its encrypted dump, until it has ended."""
+        return storage.run_key_path(self.directory, self.stamp)
 
     @property
     def report(self) -> Path:
@@ -75,7 +82,16 @@ class Run:
 
     @property
     def paths(self) -> Paths:
-        return Paths(directory=self.settings.backup_dir, stamp=self.stamp)
+        """By the settings until a dump is made; afterwards it keeps the name that it got."""
+        settings = self.settings
+        packed = storage.DumpForm(compressed=settings.dump_compression == "zstd")
+        return Paths(
+            directory=settings.backup_dir,
+            stamp=self.stamp,
+            source_form=self._made("source_dump") or replace(packed, encrypted=bool(settings.encrypt_to)),
+            # Never encrypted to a key that this worker lacks: the rollback must be able to read it.
+            safety_form=self._made("safety_dump") or packed,
+        )
 
     @property
     def source(self) -> Server:
@@ -122,6 +138,10 @@ class Run:
         wanted = "open" if self.closer is None else "closing"
         if record is None or record.state != wanted or record.closer != self.closer:
             raise RunLost("another process has ended this run meanwhile; this one stops")
+
+    def _made(self, dump: str) -> storage.DumpForm | None:
+        made = self.facts.get(dump)
+        return storage.form_of(made["file"]) if made else None
 
     def _beside(self, what: str) -> str:
         return name_beside(self.target_name, what, self.short_id)

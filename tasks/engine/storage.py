@@ -11,6 +11,7 @@ import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
@@ -21,6 +22,9 @@ DumpKind = Literal["source", "safety"]
 
 SOURCE_DUMP = "source_db_backup_{stamp}.sql"
 SAFETY_DUMP = "backup_safety_{stamp}.sql"
+RUN_KEY = ".key-"
+COMPRESSED = ".zst"
+ENCRYPTED = ".age"
 REPORT = "{stamp}.json"
 REPORTS_DIR = "reports"
 PART_SUFFIX = ".part"
@@ -28,8 +32,8 @@ MANIFEST_SUFFIX = ".manifest.json"
 
 _STAMP_FORMAT = "%Y%m%d_%H%M%S"
 _DUMP_NAMES: tuple[tuple[DumpKind, re.Pattern[str]], ...] = (
-    ("source", re.compile(r"source_db_backup_([0-9]{8}_[0-9]{6})\.sql")),
-    ("safety", re.compile(r"backup_safety_([0-9]{8}_[0-9]{6})\.sql")),
+    ("source", re.compile(r"source_db_backup_([0-9]{8}_[0-9]{6})\.sql(?:\.zst)?(?:\.age)?")),
+    ("safety", re.compile(r"backup_safety_([0-9]{8}_[0-9]{6})\.sql(?:\.zst)?")),
 )
 # What "no room" is called by disks, by quotas, and by network file systems that notice late.
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -37,6 +41,33 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
 # Runs do not start an hour's worth of seconds at once: beyond that something else is wrong with the folder.
 _STAMPS_TO_TRY = 3600
+
+
+@dataclass(frozen=True, kw_only=True)
+class DumpForm:
+    """How a dump lies on disk: plain SQL, or packed."""
+
+    compressed: bool = False
+    encrypted: bool = False
+
+    @property
+    def plain(self) -> bool:
+        return not (self.compressed or self.encrypted)
+
+    @property
+    def suffix(self) -> str:
+        """What stands behind `.sql`."""
+        return COMPRESSED * self.compressed + ENCRYPTED * self.encrypted
+
+
+PLAIN = DumpForm()
+
+
+def form_of(name: str) -> DumpForm:
+    """The form that a file's name tells, of a `.part` too."""
+    name = name.removesuffix(PART_SUFFIX)
+    encrypted = name.endswith(ENCRYPTED)
+    return DumpForm(compressed=name.removesuffix(ENCRYPTED).endswith(COMPRESSED), encrypted=encrypted)
 
 
 def stamp_of(instant: datetime) -> str:
@@ -49,14 +80,15 @@ def instant_of(stamp: str) -> datetime:
     return datetime.strptime(stamp, _STAMP_FORMAT).replace(tzinfo=UTC)
 
 
-def dump_path(directory: Path, kind: DumpKind, stamp: str) -> Path:
+def dump_path(directory: Path, kind: DumpKind, stamp: str, form: DumpForm = PLAIN) -> Path:
     """Where a run's dump of this kind lies once it is finished."""
-    return directory / (SOURCE_DUMP if kind == "source" else SAFETY_DUMP).format(stamp=stamp)
+    name = (SOURCE_DUMP if kind == "source" else SAFETY_DUMP).format(stamp=stamp)
+    return directory / (name + form.suffix)
 
 
 def manifest_path(dump: Path) -> Path:
-    """The manifest beside a dump: the same stem, ending in `.manifest.json`."""
-    return dump.with_name(dump.stem + MANIFEST_SUFFIX)
+    """The manifest beside a dump: the same name up to `.sql`, ending in `.manifest.json`."""
+    return dump.with_name(dump.name.partition(".sql")[0] + MANIFEST_SUFFIX)
 
 
 def part_path(final: Path) -> Path:
@@ -67,6 +99,11 @@ def part_path(final: Path) -> Path:
 def report_path(directory: Path, stamp: str) -> Path:
     """Where a run's report lies, below the backup directory."""
     return directory / REPORTS_DIR / REPORT.format(stamp=stamp)
+
+
+def run_key_path(directory: Path, stamp: str) -> Path:
+    """Where a run keeps the key to its encrypted dump until it has ended."""
+    return directory / f"{RUN_KEY}{stamp}"
 
 
 def parse_dump_name(name: str) -> tuple[DumpKind, str] | None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import pyrage
 import pytest
 
 from tests.docs.documents import ROOT, Block, blocks
@@ -132,6 +133,29 @@ def test_who_follows_the_page_has_the_source_again(recovery: Recovery, backed_up
     assert followed.printed("sha256sum --check") == f"{recovery.dump.name}: OK"
     assert followed.printed("--single-transaction") == ""
     assert followed.printed("json_to_recordset") == ""
+
+
+@pytest.mark.parametrize("form", [".zst", ".age", ".zst.age"])
+def test_who_unpacks_a_packed_dump_first_has_the_source_again(
+    recovery: Recovery, backed_up: Installation, form: str
+) -> None:
+    secret = pyrage.x25519.Identity.generate()
+    (recovery.folder / "age-key.txt").write_text(f"# a comment\n{secret}\n")
+    packed = backed_up.run_here(
+        DUMP_COMPRESSION="zstd" if ".zst" in form else "none",
+        ENCRYPT_TO=str(secret.to_public()) if ".age" in form else "",
+    )
+    assert packed["source_dump"]["file"].endswith(f".sql{form}")
+    unpack = [block for block in BLOCKS if block.heading == "Unpack a dump"]
+    chosen = next(place for place, block in enumerate(STEPS) if "STAMP=" in block.text) + 1
+    try:
+        followed = recovery.follow([*STEPS[:chosen], *unpack, *STEPS[chosen:]])
+        assert followed.status == 0, followed.stderr
+        assert (followed.printed("sha256sum --check") or "").endswith(".sql: OK")
+        assert recovery.differences(backed_up) == []
+    finally:
+        for path in recovery.folder.rglob(f"*{packed['stamp']}*"):
+            path.unlink()
 
 
 def test_a_dump_without_its_end_is_seen_before_anything_is_restored(

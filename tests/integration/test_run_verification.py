@@ -2,8 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pytest
 from tests.support import oracle
 from tests.support.failing import ROLLED_BACK, ROLLING_BACK, Failed, change_source
 from tests.support.installation import Installation, installed
-from tests.support.workers import gate, wait_for_gate, wait_until
+from tests.support.workers import gate, meanwhile, wait_until
 from worker.demo.servers import PostgresServer, ValkeyServer
 
 
@@ -42,23 +41,6 @@ def installation(
     with installed(source_server, target_server, valkey_server, home, own_roles=True) as found:
         assert found.run_here()["outcome"] == "succeeded"
         yield found
-
-
-@contextmanager
-def meanwhile(reached: Path, action: Callable[[], None]) -> Iterator[None]:
-    """When the run has come to this gate, do something, and let it go on."""
-
-    def act() -> None:
-        wait_for_gate(reached)
-        try:
-            action()
-        finally:
-            reached.touch()
-
-    actor = threading.Thread(target=act, name="meanwhile")
-    actor.start()
-    yield
-    actor.join(60)
 
 
 @pytest.mark.parametrize(("method", "what"), [*(("swap", what) for what in DAMAGES), ("in_place", "one missing index")])

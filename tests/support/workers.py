@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -212,6 +213,23 @@ def gate(installation: Installation, name: str) -> Path:
 def wait_for_gate(path: Path) -> None:
     """Returns when the run has come to the gate."""
     wait_until(_reached(path).exists, f"the run to reach {path.name}")
+
+
+@contextmanager
+def meanwhile(reached: Path, action: Callable[[], None]) -> Iterator[None]:
+    """When the run has come to this gate, do something, and let it go on."""
+
+    def act() -> None:
+        wait_for_gate(reached)
+        try:
+            action()
+        finally:
+            reached.touch()
+
+    actor = threading.Thread(target=act, name="meanwhile")
+    actor.start()
+    yield
+    actor.join(60)
 
 
 def _reached(path: Path) -> Path:

@@ -42,6 +42,7 @@ def fill(run: Run, connection: Connection, what: Replacement) -> list[str]:
         what.dump,
         sha256=manifest.sha256,
         session_settings=_SESSION,
+        keys=what.keys,
         progress=run.progress.bytes_done,
     )
     fault_point("loaded")

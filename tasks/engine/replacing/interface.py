@@ -1,6 +1,6 @@
 """What both methods promise."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,6 +21,7 @@ class Replacement:
     properties: Mapping[str, Any]  # of the target database, to be carried over
     grants: str | None  # of the target's objects, to be put back
     comment: str | None  # the target's comment afterwards: the new mark
+    keys: Sequence[str] = ()  # secret keys of age, for an encrypted dump
     read_only: bool | None = None  # make it refuse ordinary writes, or allow them again; None: as it was
 
 

@@ -46,6 +46,8 @@ def test_two_addresses_are_enough() -> None:
         "restore_timeout_s": 300,
         "verify_timeout_s": 300,
         "min_dump_bytes": 10240,
+        "dump_compression": "none",
+        "encrypt_to": (),
         "misfire_grace_s": 600,
         "restore_method": "auto",
         "journal_url": settings.journal_url,
@@ -118,6 +120,8 @@ SINGLE_FAULTS = [
     ("CONNECT_TIMEOUT_S", "1", f"{WHOLE} seconds, at least 2, not '1'"),
     ("STALE_AFTER_S", "never", f"{WHOLE} seconds above 0, not 'never'"),
     ("RESTORE_METHOD", "rename", "must be one of auto, swap, in_place, not 'rename'"),
+    ("DUMP_COMPRESSION", "gzip", "must be one of none, zstd, not 'gzip'"),
+    ("ENCRYPT_TO", "age1x", "must be public keys of age (age1...), with commas between them, not 'age1x'"),
     ("LOG_LEVEL", "loud", "must be one of DEBUG, INFO, WARNING, ERROR, CRITICAL, not 'loud'"),
     ("LOG_FORMAT", "xml", "must be one of text, json, not 'xml'"),
     ("KEEP_OWNERS", "maybe", "must be true or false, not 'maybe'"),
@@ -149,6 +153,11 @@ SINGLE_FAULTS = [
 def test_each_fault_is_told_by_name_and_alone(name: str, text: str, said: str) -> None:
     (fault,) = faults(**{name: text})
     assert fault.startswith(f"{name} {said}")
+
+
+def test_a_secret_key_in_the_place_of_a_public_one_is_refused_and_not_shown() -> None:
+    (fault,) = faults(ENCRYPT_TO="AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZ")
+    assert fault == "ENCRYPT_TO must be public keys of age (age1...), with commas between them"
 
 
 def test_the_table_of_faults_names_every_setting_that_can_be_wrong() -> None:

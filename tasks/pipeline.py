@@ -12,7 +12,7 @@ from celery.exceptions import Ignore
 
 from config.logs import log_context
 from config.schedule import MANUAL
-from tasks import framing
+from tasks import framing, messages
 from tasks.engine import beginning
 from tasks.engine.closing import close_run, tell_again
 from tasks.engine.errors import BackupError
@@ -57,6 +57,7 @@ def run_backup(self: Task, job: str | None = None, accept_shrink: str | None = N
     accept_shrink: the id of a held run whose loss of rows is right.
     """
     means, run_id = current_means(), self.request.id
+    messages.demand_texts(job=job, accept_shrink=accept_shrink)
     report = start(means, run_id, job=job, accept_shrink=accept_shrink)
     if report is not None:
         return raise_or_return(report)

@@ -9,14 +9,18 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from celery import current_app, states
-from kombu.exceptions import OperationalError
+from celery.exceptions import BackendError, SecurityError
+from kombu.exceptions import DecodeError, OperationalError
+from redis.exceptions import RedisError, ResponseError
 
 from tasks.engine.errors import BackupError
 from tasks.failures import BackupFailed
 
 PROGRESS = "PROGRESS"
 _GOOD = {"succeeded", "skipped", "missed"}
-_BACKEND_ERRORS = (OperationalError, OSError, ConnectionError)
+_BACKEND_ERRORS = (OperationalError, OSError, ConnectionError, RedisError, BackendError)
+# What reading raises when somebody else wrote under the run's key; Celery may wrap it, as it wraps an outage.
+_GARBAGE = (DecodeError, ValueError, TypeError, LookupError, AttributeError, ResponseError, SecurityError)
 
 
 class BackendUnavailable(BackupError):
@@ -36,7 +40,11 @@ def store_report(report: Mapping[str, Any]) -> None:
     result = dict(report) if good else BackupFailed(report["error"], dict(report))
     state = states.SUCCESS if good else states.FAILURE
     with _explained():
-        current_app.backend.store_result(run_id, result, state)
+        _fill(run_id, result, state)
+        if not is_stored(report):
+            # Something that is no result lies there, or a success that is not this run's, which Celery protects.
+            current_app.backend.forget(run_id)
+            _fill(run_id, result, state)
         if report["outcome"] not in {"skipped", "missed"}:  # those end inside the entry task, which Celery tells of
             _send_event(report, good=good)
 
@@ -44,8 +52,13 @@ def store_report(report: Mapping[str, Any]) -> None:
 def is_stored(report: Mapping[str, Any]) -> bool:
     """Does the backend hold this report? Celery's own word of a killed process may have taken its place."""
     with _explained():
-        found = current_app.backend.get_result(report["run_id"])
-    stored = found.report if isinstance(found, BackupFailed) else found
+        try:
+            found = current_app.backend.get_result(report["run_id"])
+            stored = found.report if isinstance(found, BackupFailed) else found
+        except (*_GARBAGE, BackendError) as error:
+            if not _is_garbage(error):
+                raise
+            return False
     return isinstance(stored, dict) and stored.get("outcome") == report["outcome"]
 
 
@@ -54,6 +67,19 @@ def show_progress(task_id: str, name: str, meta: Mapping[str, Any]) -> None:
     with suppress(*_BACKEND_ERRORS):
         current_app.backend.store_result(task_id, dict(meta), PROGRESS)
         _send("task-progress", task_id, name=name, result=f"{meta['step']}: {meta['position']}")
+
+
+def _fill(run_id: str, result: object, state: str) -> None:
+    try:
+        current_app.backend.store_result(run_id, result, state)
+    except (*_GARBAGE, BackendError) as error:
+        if not _is_garbage(error):  # else is_stored finds it
+            raise
+
+
+def _is_garbage(error: BaseException) -> bool:
+    cause = (error.__cause__ or error.__context__) if isinstance(error, BackendError) else error
+    return isinstance(cause, _GARBAGE)
 
 
 def _send_event(report: Mapping[str, Any], *, good: bool) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from celery import Task, shared_task
 from celery.exceptions import Ignore
 
-from tasks import framing
+from tasks import framing, messages
 from tasks.engine import operations
 from tasks.engine.closing import close_run
 from tasks.engine.progress import Position
@@ -68,6 +68,7 @@ def finish(self: Task, run_id: str) -> dict[str, Any]:
 @shared_task(name="tasks.rollback", bind=True)
 def rollback(self: Task, run_id: str) -> str:
     """The errback: see that the backup database holds what it held before, and end the run."""
+    messages.demand_run_id(run_id)
     return framing.end_failed_run(current_means(), run_id, self.request.id or f"rollback-{uuid.uuid4()}")
 
 
@@ -85,6 +86,7 @@ def close(means: Means, run_id: str) -> dict[str, Any] | None:
 
 def _perform(task: Task, run_id: str, operation: Callable[[Run], str]) -> dict[str, Any]:
     name = framing.name_of(task)
+    messages.demand_run_id(run_id)
     try:
         return framing.perform(current_means(), run_id, name, operation, _show_in(task))
     except framing.NotOurs:

@@ -6,15 +6,17 @@ never decides whether somebody may write: the journal and the fence at the serve
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import redis
 from redis.lock import Lock
 
+from tasks.engine.dumpfile_rules import harmless
 from tasks.engine.errors import BackupError, RunLost
 
 _SOCKET_TIMEOUT_S = 5.0
+_LONGEST_HOLDER = 300
 
 
 class LockUnavailable(BackupError):
@@ -29,7 +31,7 @@ class WrongJournal(BackupError):
 class Lease:
     """A lock for one pair of databases; its token is the run's id, so that every process of the run can renew it."""
 
-    client: redis.Redis
+    client: redis.Redis = field(repr=False)  # older clients show their password in it
     pair: str
 
     @property
@@ -112,7 +114,10 @@ def open_lease(url: str, *, pair: str) -> Lease:
 
 
 def _text(value: Any) -> str | None:
-    return value.decode() if isinstance(value, bytes) else value
+    """As words that may stand in a message: whoever writes to Redis may have written anything."""
+    return (
+        harmless(value.decode(errors="backslashreplace"), limit=_LONGEST_HOLDER) if isinstance(value, bytes) else value
+    )
 
 
 @contextmanager

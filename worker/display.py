@@ -13,17 +13,10 @@ from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
-# The steps of a run in their order, as people call them.
-TITLES = {
-    "verify_connections": "verify connections",
-    "dump_source": "count and dump the source",
-    "back_up_target": "safety backup of the target",
-    "check_guards": "check the guards",
-    "restore_target": "restore, prove, publish",
-    "verify_target": "verify the copy",
-    "finish": "clean up",
-    "rollback": "roll back",
-}
+from tasks.engine.step_titles import STEP_TITLES
+
+# The steps of a run in their order, as people call them, and what follows a failure.
+TITLES = {**STEP_TITLES, "rollback": "roll back"}
 _WIDEST = max(map(len, TITLES.values()))
 
 

@@ -14,6 +14,7 @@ from tasks.engine.errors import BackupError
 from tasks.engine.faultpoints import fault_point
 from tasks.engine.journal import Journal
 from tasks.engine.lease import Lease
+from tasks.engine.page.writing import write_page_or_tell
 from tasks.engine.recovery import Ending
 from tasks.engine.report import build_report
 from tasks.engine.storage import PART_SUFFIX, atomic_write, report_path, run_key_path
@@ -55,13 +56,15 @@ def close_run(
 def tell_outcome(
     report: Mapping[str, Any], *, settings: Settings, journal: Journal, lease: Lease | None, tell: Teller
 ) -> None:
-    """Log, report file, lock, result backend: each on its own, none stops the others; again when it was cut off."""
+    """Log, report file, lock, page, result backend: each on its own, none stops the others; again when cut off."""
     told, run_id = True, report["run_id"]
     actions: dict[str, Callable[[], None]] = {
         "log": lambda: _log_once(report, journal),
         "file": lambda: _write_report(report, settings),
         "key": lambda: forget_key(settings.backup_dir, report["stamp"]),
         "lock": lambda: None if lease is None else lease.release(run_id),
+        # Before the backend: who has the result finds the page that shows it.
+        "page": lambda: write_page_or_tell(settings, journal),
         "backend": lambda: tell(report),
     }
     with log_context(run_id):

@@ -18,7 +18,7 @@ PUBLISHING = {
     # The mark is set last. In_place has touched that catalogue already, so there only the database can be locked.
     "publishing.commit": {"swap": "LOCK TABLE pg_catalog.pg_shdescription IN SHARE MODE", "in_place": _MARK},
 }
-_ENDING = ("closed", "told.log", "told.file", "told.lock", "told.backend")
+_ENDING = ("closed", "told.log", "told.file", "told.lock", "told.page", "told.backend")
 _OF_STEP: dict[str, dict[str, tuple[str, ...]]] = {
     "restore_target": {
         "swap": (

@@ -94,13 +94,20 @@ def test_the_reports_times_are_iso_8601_in_utc_and_fit_each_other(ran: Ran) -> N
 
 
 def test_each_run_leaves_two_dumps_their_manifests_and_its_report_and_nothing_else(ran: Ran) -> None:
-    expected = {".spare", "journal.sqlite3", "reports"}
+    expected = {".spare", "journal.sqlite3", "reports", "status.html"}
     for report in ran.reports:
         for stem in (f"source_db_backup_{report['stamp']}", f"backup_safety_{report['stamp']}"):
             expected |= {f"{stem}.sql", f"{stem}.manifest.json"}
         expected.add(f"reports/{report['stamp']}.json")
     folder = ran.installation.backup_dir
     assert {str(path.relative_to(folder)) for path in folder.rglob("*")} == expected
+
+
+def test_the_status_page_shows_the_newest_run_and_is_there_with_its_result(ran: Ran) -> None:
+    page = (ran.installation.backup_dir / "status.html").read_text()
+    assert "<h1>The copy is good</h1>" in page
+    assert f"<dt>Run</dt><dd>{ran.second['run_id']}</dd>" in page
+    assert "<b>60</b> users" in page
 
 
 def test_files_are_nobody_elses(ran: Ran) -> None:

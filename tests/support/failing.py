@@ -55,6 +55,7 @@ class Failed:
         self._demand_lines(outcome)
         path = self.installation.reports_dir / f"{report['stamp']}.json"
         assert json.loads(path.read_text()) == report
+        assert report["run_id"] in (self.installation.backup_dir / "status.html").read_text()
 
     def _demand_lines(self, outcome: str) -> None:
         failed = f"❌ Unified DB → Railway Backup failed: {self.report['error']}"

@@ -1,0 +1,93 @@
+"""What the page says of the copy, and what it tells people to do."""
+
+import shlex
+from datetime import timedelta
+
+import pytest
+
+from tasks.engine.page.verdict import Verdict, judge
+from tests.support.reports import NOW, a_history, a_report, an_overview
+from worker.cli import cli
+
+OUTCOMES = ("succeeded", "failed", "rolled_back", "rollback_failed", "held", "missed", "skipped")
+
+
+def after(*outcomes: str, hours_ago: float = 3.0) -> Verdict:
+    """The verdict after two good days and then these outcomes, the newest first; hours_ago: since the newest."""
+    newest = NOW - timedelta(hours=hours_ago)
+    reports = [
+        a_report(newest - timedelta(hours=12 * place), outcome, number=9 - place)
+        for place, outcome in enumerate((*outcomes, *["succeeded"] * 4))
+    ]
+    return judge(an_overview(reports, NOW))
+
+
+def test_after_a_good_run_there_is_nothing_to_do() -> None:
+    verdict = after("succeeded")
+    assert (verdict.tone, verdict.headline, verdict.advice) == ("good", "The copy is good", ())
+
+
+@pytest.mark.parametrize("outcome", ["failed", "rolled_back", "held", "missed"])
+def test_a_bad_run_over_a_young_copy_warns(outcome: str) -> None:
+    """One run may fail: the copy before it is not too old yet when the run has only just ended."""
+    reports = [a_report(NOW - timedelta(minutes=40), outcome), a_report(NOW - timedelta(hours=12, minutes=30))]
+    verdict = judge(an_overview(reports, NOW))
+    assert verdict.tone == "warn"
+    assert verdict.advice
+
+
+def test_a_run_that_was_only_skipped_changes_nothing() -> None:
+    skipped = a_report(NOW - timedelta(minutes=2), "skipped")
+    for outcome in ("succeeded", "held"):
+        reports = [a_report(NOW - timedelta(minutes=40), outcome), a_report(NOW - timedelta(hours=12))]
+        assert judge(an_overview([skipped, *reports], NOW)) == judge(an_overview(reports, NOW))
+
+
+def test_a_copy_that_is_too_old_is_told_before_the_last_runs_outcome() -> None:
+    verdict = after("missed", "failed", "rolled_back")
+    assert (verdict.tone, verdict.headline) == ("bad", "The copy is too old")
+    assert [item.command for item in verdict.advice if item.command] == [
+        "celery -A worker inspect ping",
+        "railway-neon-sync run",
+        "railway-neon-sync promote",
+    ]
+
+
+def test_a_rollback_that_failed_goes_before_everything() -> None:
+    for verdict in (after("rollback_failed"), after("rollback_failed", "failed", "failed")):
+        assert (verdict.tone, verdict.headline) == ("bad", "People are needed now")
+        assert verdict.advice[0].command == "docker compose stop beat"
+
+
+def test_a_held_run_is_lifted_by_the_command_that_its_cause_asks_for() -> None:
+    slot = NOW - timedelta(hours=1)
+    shrunk = a_report(slot, "held", number=7, shrink={"emptied": {}, "rows_before": 9, "rows_after": 1})
+    commands = [item.command for item in judge(an_overview([shrunk, *a_history(slot, days=2)], NOW)).advice]
+    assert commands == [None, f"railway-neon-sync run --accept-shrink {shrunk['run_id']}"]
+    others = [item.command for item in after("held").advice]
+    assert others[:2] == ["railway-neon-sync promote", "railway-neon-sync adopt"]
+
+
+def test_without_any_run_it_is_new_and_without_a_good_one_it_is_bad() -> None:
+    assert judge(an_overview([], NOW)).tone == "new"
+    verdict = judge(an_overview([a_report(NOW - timedelta(hours=1), "held")], NOW))
+    assert (verdict.tone, verdict.headline) == ("bad", "There is no verified copy")
+    assert "railway-neon-sync adopt" in [item.command for item in verdict.advice]
+
+
+def test_once_it_is_production_no_age_alarms() -> None:
+    overview = an_overview(a_history(NOW, days=3, mishaps={0: "held", 1: "held", 2: "held"}), NOW, promoted_at="today")
+    assert judge(overview) == judge(overview, freshness="stale")
+    assert judge(overview).headline == "The backup database is production now"
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES)
+@pytest.mark.parametrize("hours_ago", [1.0, 90.0])
+def test_every_command_that_it_names_exists(outcome: str, hours_ago: float) -> None:
+    for item in after(outcome, hours_ago=hours_ago).advice:
+        program, *rest = shlex.split(item.command or "true")
+        if program == "railway-neon-sync":
+            options = {name for parameter in cli.commands[rest[0]].params for name in parameter.opts}
+            assert {word for word in rest if word.startswith("-")} <= options
+        else:
+            assert item.command in {None, "celery -A worker inspect ping", "docker compose stop beat"}

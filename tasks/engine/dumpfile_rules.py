@@ -27,6 +27,13 @@ _STATISTICS = re.compile(rb"SELECT \* FROM pg_catalog\.pg_restore_[a-z]+_stats\(
 _OTHER_SESSION = re.compile(
     rb"SET SESSION AUTHORIZATION (?:'(?:[^']|'')*'|" + _NAME + rb");|RESET SESSION AUTHORIZATION;"
 )
+# PostgreSQL 17.12, and its like of other majors, keeps a number of its own among each column's options. A pg_dump that
+# does not know it writes it out; an older server refuses it, a newer one ignores it and gives its own.
+_COLUMN_OPTIONS = re.compile(
+    rb"(?P<before>ALTER (?:FOREIGN )?TABLE ONLY " + _NAME + rb"\." + _NAME + rb" ALTER COLUMN " + _NAME + rb" SET \()"
+    rb"(?P<options>[^()';]*)\);"
+)
+_OWN_OPTION = re.compile(rb"pg_attver=[0-9]+")
 _VERB = re.compile(rb"[A-Za-z]+")
 _DEFINITIONS = frozenset({b"CREATE", b"ALTER", b"COMMENT", b"SECURITY", b"GRANT", b"REVOKE", b"REFRESH"})
 _TRANSACTION = frozenset(
@@ -110,6 +117,15 @@ def setting(text: bytes) -> tuple[str, str]:
     """Name and value of a SET statement; two empty strings for another."""
     matched = _SETTING.fullmatch(text)
     return (matched[1].decode(), matched[3].decode(errors="replace")) if matched else ("", "")
+
+
+def without_own_options(text: bytes) -> bytes:
+    """The statement without what servers alone write among a column's options; empty when nothing else was there."""
+    matched = _COLUMN_OPTIONS.fullmatch(text)
+    if matched is None:
+        return text
+    kept = [option for option in matched["options"].split(b", ") if not _OWN_OPTION.fullmatch(option)]
+    return matched["before"] + b", ".join(kept) + b");" if kept else b""
 
 
 def copy_target(text: bytes) -> tuple[bytes, bytes, int]:

@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from itertools import chain
 
 import psycopg2
@@ -11,7 +12,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg
 from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
 from tasks.engine.dumpfile_reader import CopyBlock, DumpReader, Statement
-from tasks.engine.dumpfile_rules import Kind, setting
+from tasks.engine.dumpfile_rules import Kind, setting, without_own_options
 from tasks.engine.errors import BackupError, LoadFailed
 from tasks.engine.loading_errors import failure_of_copy, failure_of_statements, find_culprit, is_about_a_statement
 
@@ -64,8 +65,10 @@ class LoadSession:
         """Have a statement wait, and send when enough do."""
         if statement.kind in {Kind.BEGIN, Kind.COMMIT}:
             self._large_objects(statement)
-        elif not is_unknown(statement, server_version=self._connection.server_version):
-            self._wait(statement)
+        elif is_unknown(statement, server_version=self._connection.server_version):
+            return
+        elif text := without_own_options(statement.text):
+            self._wait(replace(statement, text=text))
 
     def _large_objects(self, statement: Statement) -> None:
         """Open large objects live only as long as a transaction: ours, or with autocommit the dump's own."""

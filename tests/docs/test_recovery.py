@@ -204,6 +204,27 @@ def test_what_an_older_psql_or_server_refuses_is_taken_out_and_nothing_else(
     assert recovery.differences(backed_up) == []
 
 
+def test_the_number_that_newer_servers_give_each_column_is_taken_out_and_nothing_else(
+    recovery: Recovery, damage: Callable[[str], None]
+) -> None:
+    options = "ALTER TABLE ONLY public.users ALTER COLUMN country SET ({});\n"
+    only, more = options.format("pg_attver=31905936"), options.format("n_distinct=30, pg_attver=7")
+    first = options.format("pg_attver=7, n_distinct=30")
+    whole = recovery.dump.read_text()
+    end = whole.index("--\n-- PostgreSQL database dump complete")
+    damage(f"{whole[:end]}{only}{more}{first}{whole[end:]}")
+    repair = next(block for block in BLOCKS if block.heading == "Without pg_attver")
+    instead = replace(RESTORE, text=RESTORE.text.replace("$DUMP", "without_pg_attver.sql"))
+    others = [block for block in STEPS if "sha256sum" not in block.text and "json_to_recordset" not in block.text]
+    place = others.index(RESTORE)
+    assert 'unrecognized parameter "pg_attver"' in recovery.follow(others).stderr
+    tell(recovery.server.dsn(), f"DROP DATABASE {recovery.database} WITH (FORCE)")
+    followed = recovery.follow([*others[:place], repair, instead])
+    assert followed.status == 0, followed.stderr
+    repaired = (recovery.folder / "without_pg_attver.sql").read_text()
+    assert repaired == f"{whole[:end]}{options.format('n_distinct=30') * 2}{whole[end:]}"
+
+
 def test_the_roles_of_a_safety_backup_are_listed(recovery: Recovery, backed_up: Installation) -> None:
     role = f"reader_{os.getpid()}"
     backed_up.on_target(f"CREATE ROLE {role}; GRANT SELECT ON public.users TO {role}")

@@ -26,8 +26,9 @@ _SHORTHANDS = {
           || '\\1') END FROM type_names n_ WHERE n_.oid = {0})""",
     "ancestors": """(WITH RECURSIVE up_ (id_) AS (SELECT inhparent FROM pg_inherits WHERE inhrelid = {0}
         UNION SELECT inhparent FROM pg_inherits JOIN up_ ON inhrelid = id_) SELECT id_ FROM up_)""",
+    # Without the number that servers since 17.12, and their like of other majors, give each column by themselves.
     "listed": """(SELECT {0} || ' (' || string_agg(item_, ', ' ORDER BY item_ COLLATE "C") || ')'
-        FROM unnest({1}) AS item_)""",
+        FROM unnest({1}) AS item_ WHERE NOT starts_with(item_, 'pg_attver='))""",
     "options": """(SELECT 'options (' || string_agg(CASE WHEN option_ ~* '^[^=]*(pass|secret|token|key)'
           THEN hidden(option_) ELSE option_ END, ', ' ORDER BY option_ COLLATE "C") || ')'
         FROM unnest({0}) AS option_)""",

@@ -1,9 +1,9 @@
 # The front door. Each target is one line; what is longer is a program in tools/.
 .DEFAULT_GOAL := help
-.PHONY: help demo run test faults check up
+.PHONY: help demo run test faults check up compose-test
 
 help: ## Show this
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## Make real backups between two real PostgreSQL servers, all started for it and ended after it
 	@tools/setup demo && .venv/bin/railway-neon-sync demo
@@ -22,3 +22,6 @@ check: ## Style, types and unit tests, in seconds
 
 up: ## Start Redis, worker, beat and Flower with Docker Compose
 	@docker compose up --detach --wait
+
+compose-test: ## Prove docker-compose.yml on this machine's container engine: up, runs, kills, down (10 minutes)
+	@tools/setup dev && COMPOSE_TEST=1 .venv/bin/pytest tests/containers

@@ -11,6 +11,7 @@ from tasks.engine.clients import choose_client
 from tasks.engine.connections import Server
 from tasks.engine.dumping import identity, server_major
 from tasks.engine.errors import BackupError, StorageFull
+from tasks.engine.faultpoints import fault_point
 from tasks.engine.replacing.clearing import count_objects
 from tasks.engine.replacing.methods import choose_method
 from tasks.engine.run import Run
@@ -49,6 +50,7 @@ def verify_connections(run: Run) -> Checked:
             log.info("%s", note, extra={"event": "direct_host"})
     _demand_two_databases(run)
     source, target = _examine(run.source), _examine(run.target)
+    fault_point("verify_connections.middle")
     _demand_clients(run, source, target)
     _demand_versions(source, target)
     _demand_writable(target, run.target)

@@ -6,6 +6,7 @@ from typing import Any
 
 from tasks.engine.content import Content, content_digest, is_empty, statistics
 from tasks.engine.errors import Held
+from tasks.engine.faultpoints import fault_point
 from tasks.engine.manifest import Manifest
 from tasks.engine.mark import Mark
 from tasks.engine.run import Run
@@ -37,6 +38,7 @@ def check_guards(run: Run, source: Manifest, safety: Manifest, mark: Mark | None
         run.keep(shrink=asdict(shrink))
         if not _accepted(run, shrink):
             reasons.append(_describe_shrink(shrink, run.id))
+    fault_point("check_guards.middle")
     if reasons:
         raise Held("; ".join(reasons))
     return "nothing forbids to overwrite the backup database"

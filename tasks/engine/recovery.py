@@ -135,6 +135,7 @@ def _keep_rejected(run: Run) -> None:
 def _undo(run: Run, state: TargetState, safety: Manifest, ending: Ending) -> Ending:
     """Put the old content back and prove it; the ending becomes rollback_failed when that cannot be done."""
     comment = run.facts["expected"]["comment"]
+    fault_point("rollback.begin")
     try:
         if run.facts["method"] == "swap" and previous_state(run) is not None:
             put_back(run, state)

@@ -8,6 +8,7 @@ from sqlalchemy.engine import Connection
 
 from tasks.engine.content import read_content, statistics
 from tasks.engine.errors import FenceBroken, Held, ServerUnreachable
+from tasks.engine.faultpoints import fault_point
 from tasks.engine.guards import unchanged
 from tasks.engine.manifest import Manifest
 from tasks.engine.mark import TargetState, read_state
@@ -55,6 +56,7 @@ def confirm(run: Run, source: Manifest, safety: Manifest, *, unlogged: bool) -> 
         connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         _demand_our_mark(run, connection)
         content = read_content(connection, progress=run.progress.tables_done, privileges=source.privileges)
+        fault_point("verify_target.middle")
         verified = Verified(stats=statistics(content, run.settings.stats_tables))
         run.keep(backup_stats=verified.stats)
         demand_equal(source.content, content, connection, what="the backup database", unlogged=unlogged)

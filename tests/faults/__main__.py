@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.faults.document import document
 from tests.faults.matrix import Matrix, commit
-from tests.faults.plan import cells, random_cells
+from tests.faults.plan import cells, in_rounds, random_cells
 
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 
@@ -24,10 +24,10 @@ def main() -> int:
     began = time.monotonic()
     seed = options.seed if options.seed is not None else secrets.randbelow(10**6)
     _tell(f"seed {seed}")
-    if not options.only_random:
-        matrix.play(cells(options.victims, options.methods, options.instants), lanes=options.lanes)
-    if options.random:
-        matrix.play(random_cells(options.random, seed, options.methods), lanes=options.lanes)
+    planned = [] if options.only_random else list(cells(options.victims, options.methods, options.instants))
+    chance = list(random_cells(options.random, seed, options.methods))
+    _tell(f"{len(planned)} cells and {len(chance)} random instants")
+    matrix.play([*((cell,) for cell in planned), *in_rounds(chance)], lanes=options.lanes)
     page = document(
         matrix.verdicts,
         command=f"python -m tests.faults {shlex.join(sys.argv[1:])}" if sys.argv[1:] else "make faults",

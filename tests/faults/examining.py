@@ -10,6 +10,7 @@ from celery.result import AsyncResult
 from tests.faults.cell import READER_BOUND_S, Cell, Verdict
 from tests.faults.scene import Scene
 from tests.faults.victims import NO_READER
+from tests.support.oracle import Snapshot
 
 SETTLED_S = 12.0
 _TRUE_FAILURES = {"failed", "rolled_back"}
@@ -17,7 +18,7 @@ _TRUE_FAILURES = {"failed", "rolled_back"}
 
 @dataclass(frozen=True)
 class Before:
-    fingerprint: str
+    target: Snapshot
     log_bytes: int
 
 
@@ -27,6 +28,9 @@ def examine(scene: Scene, cell: Cell, verdict: Verdict, run: AsyncResult, before
     _content(scene, verdict, row["outcome"], before)
     _same_everywhere(scene, verdict, run, row, before)
     nothing_left(scene, verdict)
+    if cell.victim == "beat":
+        emitted = scene.runs_of_timetable()
+        verdict.demand(emitted == scene.slots, f"beat brought about {emitted} runs for {scene.slots} slots")
     if scene.reader and cell.victim not in NO_READER and "network" not in cell.victim:
         verdict.reader_gap_s = scene.reader.longest_gap_s
         verdict.demand(
@@ -36,8 +40,9 @@ def examine(scene: Scene, cell: Cell, verdict: Verdict, run: AsyncResult, before
 
 
 def _content(scene: Scene, verdict: Verdict, outcome: str, before: Before) -> None:
-    is_old = scene.installation.fingerprint() == before.fingerprint
-    differences = [] if is_old else scene.is_new()
+    scene.known = found = scene.look()
+    is_old = found == before.target
+    differences = [] if is_old else scene.is_new(found)
     verdict.demand(is_old or not differences, f"neither old nor new: {differences[:3]}")
     verdict.demand(outcome == "succeeded" or outcome in _TRUE_FAILURES, f"the outcome is {outcome}")
     held = "old" if is_old else "new"

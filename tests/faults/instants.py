@@ -1,4 +1,4 @@
-"""The instants of a run at which the matrix strikes: fault points, and pg_dump before and after its work."""
+"""The instants of a run at which the matrix strikes: fault points, and pg_dump before, in and after its work."""
 
 STEPS = (
     "verify_connections",
@@ -10,6 +10,7 @@ STEPS = (
     "finish",
 )
 _BEGINNING = ("begin.reserved", "begin.written", "begin.locked", "entry.sent")
+BEFORE_BEAT = "beat.before"
 # Inside the publishing transaction, where a lock of ours makes the target's server wait.
 _MARK = "COMMENT ON DATABASE {target} IS 'waited for'"
 PUBLISHING = {
@@ -18,33 +19,55 @@ PUBLISHING = {
     # The mark is set last. In_place has touched that catalogue already, so there only the database can be locked.
     "publishing.commit": {"swap": "LOCK TABLE pg_catalog.pg_shdescription IN SHARE MODE", "in_place": _MARK},
 }
-_ENDING = ("closed", "told.log", "told.file", "told.lock", "told.page", "told.backend")
-_OF_STEP: dict[str, dict[str, tuple[str, ...]]] = {
-    "restore_target": {
-        "swap": (
-            *("swap.created", "loaded", "filled", "publish.before"),
-            *("publishing.first_rename", "publishing.second_rename", "publishing.commit", "publish.after"),
-        ),
-        "in_place": (
-            *("in_place.locked", "in_place.cleared", "loaded", "filled", "publish.before"),
-            *("publishing.commit", "publish.after"),
-        ),
-    },
-    "verify_target": {"swap": ("verified.before_journal",), "in_place": ("verified.before_journal",)},
-    "finish": {"swap": ("finish.dropped",), "in_place": ("finish.dropped",)},
+_RESTORING = {
+    "swap": (
+        *("restore_target.begin", "swap.created", "loaded", "filled", "publish.before"),
+        *("publishing.first_rename", "publishing.second_rename", "publishing.commit", "publish.after"),
+        *("restore_target.end", "restore_target.done"),
+    ),
+    "in_place": (
+        *("restore_target.begin", "in_place.locked", "in_place.cleared", "loaded", "filled", "publish.before"),
+        *("publishing.commit", "publish.after", "restore_target.end", "restore_target.done"),
+    ),
 }
-DUMPING = ("dump_source.dumping", "dump_source.dumped", "back_up_target.dumping", "back_up_target.dumped")
+_VERIFYING = (
+    *("verify_target.begin", "verify_target.middle", "verified.before_journal", "verify_target.end"),
+    "verify_target.done",
+)
+_FINISHING = ("finish.begin", "finish.dropped", "finish.end", "finish.done")
+_ENDING = ("closed", "told.log", "told.file", "told.lock", "told.page", "told.backend")
+# Reached only when somebody has written to the copy just after it was published, so that it must be taken back.
+_ROLLING_BACK = {
+    "swap": ("rollback.begin", "put_back.after", "rollback.restored", "settled"),
+    "in_place": ("rollback.begin", "rollback.restored", "settled"),
+}
+DUMPING = tuple(
+    f"{step}.{when}" for step in ("dump_source", "back_up_target") for when in ("dumping", "half", "dumped")
+)
 
 
 def instants_of(method: str) -> list[str]:
     """In the order in which a run comes by."""
-    found = list(_BEGINNING)
-    for step in STEPS:
+    found = [BEFORE_BEAT, *_BEGINNING]
+    for step in STEPS[: STEPS.index("restore_target")]:
         held = [name for name in DUMPING if name.startswith(f"{step}.")]
-        inner = _OF_STEP.get(step, {}).get(method, ())
-        found += [f"{step}.begin", *held, *inner, f"{step}.end", f"{step}.done"]
-    return [*found, *_ENDING]
+        found += [f"{step}.begin", *(held or [f"{step}.middle"]), f"{step}.end", f"{step}.done"]
+    return [*found, *_RESTORING[method], *_VERIFYING, *_FINISHING, *_ENDING, *_ROLLING_BACK[method]]
+
+
+def depends_on_method(instant: str) -> bool:
+    """Does a run of the one method do something else there than a run of the other, or have something else to lose?"""
+    return instant in {
+        *(name for some in (*_RESTORING.values(), *_ROLLING_BACK.values()) for name in some),
+        *_VERIFYING,
+        "finish.begin",
+        "finish.dropped",
+    }
 
 
 def is_held_by_pg_dump(instant: str) -> bool:
     return instant in DUMPING
+
+
+def rolls_back(instant: str) -> bool:
+    return any(instant in some for some in _ROLLING_BACK.values())

@@ -1,14 +1,14 @@
 """Which victim is struck at which instants."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from tests.faults.cell import Cell
-from tests.faults.instants import DUMPING, PUBLISHING, instants_of
+from tests.faults.instants import BEFORE_BEAT, DUMPING, PUBLISHING, depends_on_method, instants_of
 
 METHODS = ("swap", "in_place")
 _LONGEST_STRIKE_S = 3.5  # a run of the demo's database takes two to four seconds
-_EVERYWHERE = ("child", "group")
+_ROLLING_BACK = ("rollback.begin", "put_back.after", "rollback.restored")
 # The kernel ends the pool with its main process, so this victim differs little from the group.
 _MAIN = (
     *("begin.locked", "dump_source.dumping", "back_up_target.dumped", "back_up_target.done", "loaded"),
@@ -18,37 +18,52 @@ _PAUSED = (
     *("verify_connections.begin", "dump_source.end", "dump_source.dumping", "back_up_target.dumping"),
     *("back_up_target.end", "restore_target.begin", "swap.created", "in_place.locked", "loaded", "filled"),
     *("publish.before", *PUBLISHING, "publish.after", "verify_target.begin", "verified.before_journal"),
-    *("finish.begin", "finish.dropped", "finish.end", "entry.sent"),
+    *("finish.begin", "finish.dropped", "finish.end", "entry.sent", "rollback.begin", "rollback.restored"),
 )
+_FROZEN = ("dump_source.half", "loaded", "publish.before", "publishing.commit", "publish.after", "finish.begin")
 _TARGET = (
-    *("verify_connections.begin", "back_up_target.begin", "back_up_target.dumping", "back_up_target.dumped"),
-    *("check_guards.begin", "restore_target.begin", "swap.created", "in_place.locked", "in_place.cleared", "loaded"),
-    *("filled", "publish.before", *PUBLISHING, "publish.after", "verify_target.begin", "verified.before_journal"),
-    *("finish.begin", "finish.dropped"),
+    *("verify_connections.begin", "verify_connections.middle", "back_up_target.begin", "back_up_target.dumping"),
+    *("back_up_target.half", "back_up_target.dumped", "check_guards.begin", "restore_target.begin", "swap.created"),
+    *("in_place.locked", "in_place.cleared", "loaded", "filled", "publish.before", *PUBLISHING, "publish.after"),
+    *("restore_target.done", "verify_target.begin", "verify_target.middle", "verified.before_journal"),
+    *("finish.begin", "finish.dropped", *_ROLLING_BACK),
 )
 _BACKEND = ("back_up_target.dumping", "in_place.cleared", "loaded", "filled", "publish.before", *PUBLISHING)
-_SOURCE = ("verify_connections.begin", "dump_source.begin", "dump_source.dumping", "dump_source.dumped", "loaded")
+_SOURCE = (
+    *("verify_connections.begin", "verify_connections.middle", "dump_source.begin", "dump_source.dumping"),
+    *("dump_source.half", "dump_source.dumped", "loaded"),
+)
 _REDIS = (
     *("begin.locked", "entry.sent", "verify_connections.begin", "dump_source.dumping", "back_up_target.end"),
     *("restore_target.begin", "loaded", "publish.before", "publish.after", "verify_target.end", "closed", "told.lock"),
 )
+_REDIS_EMPTY = ("entry.sent", "dump_source.dumping", "back_up_target.done", "loaded", "publish.after", "closed")
+_REDIS_LONG_GONE = ("loaded", "restore_target.end")
+_BEAT = (BEFORE_BEAT, "begin.reserved", "begin.locked", "dump_source.dumping", "loaded", "publish.after", "closed")
+_DELAY = {"source": ("entry.sent",), "target": ("entry.sent",), "redis": ("begin.locked",)}  # from there to the end
 _NETWORK = {
-    "source": ("dump_source.begin", "dump_source.dumping", "loaded"),
-    "target": ("back_up_target.dumping", "loaded", "publish.before", "publish.after", "verify_target.begin"),
-    "redis": ("dump_source.begin", "loaded", "restore_target.end", "closed"),
+    "source": ("verify_connections.begin", "dump_source.begin", "dump_source.dumping", "dump_source.half", "loaded"),
+    "target": (
+        *("back_up_target.dumping", "loaded", "publish.before", "publishing.commit", "publish.after"),
+        "verify_target.begin",
+    ),
+    "redis": ("entry.sent", "dump_source.begin", "loaded", "restore_target.end", "closed"),
 }
 _RANDOM_VICTIMS = ("child", "child", "group", "group", "main", "paused", "backend", "target", "source", "redis")
 
 
 def victims_of_plan() -> dict[str, tuple[str, ...] | None]:
-    """Each victim's instants; None: every one."""
+    """Each victim's instants; None: every one of a run, whoever began it."""
     network = {
         f"network {name} {how}": instants
         for name, instants in _NETWORK.items()
-        for how in ("reset", "stall", "stall for ever", "delay")
+        for how in ("reset", "stall", "stall for ever")
     }
     return {
-        **dict.fromkeys(_EVERYWHERE),
+        "redis gone for 60 s": _REDIS_LONG_GONE,  # first, since they take longest
+        "frozen": _FROZEN,
+        "child": None,
+        "group": None,
         "main": _MAIN,
         "paused": _PAUSED,
         "pg_dump": DUMPING,
@@ -57,23 +72,48 @@ def victims_of_plan() -> dict[str, tuple[str, ...] | None]:
         "target": _TARGET,
         "source": _SOURCE,
         "redis": _REDIS,
+        "redis emptied": _REDIS_EMPTY,
         "redis gone": _REDIS,
+        "beat": _BEAT,
         **network,
+        **{f"network {name} delay": instants for name, instants in _DELAY.items()},
     }
 
 
 def cells(victims: list[str], methods: list[str], instants: list[str]) -> Iterator[Cell]:
-    """The matrix; empty lists mean all."""
-    for victim, wanted in victims_of_plan().items():
+    """The matrix; empty lists mean all.
+
+    Where a run of the one method does what a run of the other does, the methods take turns.
+    """
+    for number, victim in enumerate(victims_of_plan()):
         for method in METHODS:
-            for instant in instants_of(method):
+            for instant in _instants(victim, method, number):
                 if (
                     (not victims or victim in victims)
                     and (not methods or method in methods)
                     and (not instants or instant in instants)
-                    and (wanted is None or instant in wanted)
                 ):
                     yield Cell(victim=victim, instant=instant, method=method)
+
+
+def _instants(victim: str, method: str, number: int) -> Iterator[str]:
+    wanted = victims_of_plan()[victim]
+    every = list(dict.fromkeys(instant for each in METHODS for instant in instants_of(each)))
+    for instant in instants_of(method):
+        if instant not in wanted if wanted is not None else instant == BEFORE_BEAT:
+            continue
+        takes_turn = METHODS[(every.index(instant) + number) % len(METHODS)]
+        if depends_on_method(instant) or method == takes_turn:
+            yield instant
+
+
+def in_rounds(chance: Iterable[Cell]) -> list[tuple[Cell, ...]]:
+    """Random blows in pairs: the run after the first is struck too, the one after the second must succeed."""
+    found: list[tuple[Cell, ...]] = []
+    for method in METHODS:
+        some = [cell for cell in chance if cell.method == method]
+        found += [tuple(some[at : at + 2]) for at in range(0, len(some), 2)]
+    return found
 
 
 def random_cells(number: int, seed: int, methods: list[str]) -> Iterator[Cell]:

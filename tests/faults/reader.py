@@ -6,7 +6,7 @@ from contextlib import closing
 
 import psycopg2
 
-_PAUSE_S = 0.03
+_PAUSE_S = 0.1
 _TABLES = "SELECT count(*) FROM pg_catalog.pg_class WHERE relname IN ('users', 'escrows', 'wallets', 'transactions')"
 
 

@@ -2,14 +2,14 @@
 
 import json
 import os
-import shutil
 import sqlite3
 import sys
-import tempfile
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,33 +18,18 @@ from celery.result import AsyncResult
 from kombu.exceptions import OperationalError
 
 from config.celery import QUEUE
+from config.schedule import JOBS
 from tasks.failures import BackupFailed
 from tests.faults.proxy import Proxy
 from tests.faults.reader import Reader
 from tests.support import oracle
-from tests.support.installation import Installation, ask, installed
-from tests.support.workers import Client, Worker, client_of
-from worker.demo.servers import PostgresServer, ValkeyServer, find_postgres
+from tests.support.installation import Installation, ask
+from tests.support.moved_clock import AS_IT_IS, FILE
+from tests.support.workers import Client, Process, Worker, wait_until
 
 RECONCILE_EVERY_S = 1.0  # stands for beat's minute
-# So short that a stalled network is noticed within the time of a cell.
-_LIMITS = {"DUMP_TIMEOUT_S": "15", "SAFETY_TIMEOUT_S": "15", "RESTORE_TIMEOUT_S": "15", "VERIFY_TIMEOUT_S": "15"}
-# A pg_dump that can be held before it begins and after it has ended.
-_HELD_PG_DUMP = """#!/bin/sh
-[ "$1" = --version ] && exec {real} --version
-for word; do case "$word" in
-    --file=*source_db_backup*) step=dump_source;; --file=*backup_safety*) step=back_up_target;;
-esac; done
-hold() {{
-    [ -e "{home}/$1.hold" ] || return 0
-    echo $$ >"{home}/$1.pid"; mv "{home}/$1.pid" "{home}/$1.hold.reached"
-    while [ -e "{home}/$1.hold" ]; do sleep 0.02; done
-}}
-hold $step.dumping
-{real} "$@"; status=$?
-hold $step.dumped
-exit $status
-"""
+_BEFORE_SLOT_S = 4.0
+_NEVER = oracle.Snapshot(content={}, schema={})
 
 
 @dataclass
@@ -56,15 +41,26 @@ class Scene:
     client: Client
     reader: Reader | None
     proxies: dict[str, Proxy]
-    schema: Any = None
-    expected: oracle.Snapshot | None = None
+    make_worker: Callable[[str], Worker]
+    known: oracle.Snapshot = _NEVER  # the target as it was seen last, exactly
+    expected: oracle.Snapshot = _NEVER
     changes: int = 0
     restarts: int = 0
-    _reconciled_at: float = field(default=0.0)
+    slots: int = 0
+    slot: datetime | None = None
+    beat: Process | None = None
+    another: Worker | None = None
+    redis_is_back_at: float = 0.0
+    _pending: list[tuple[threading.Timer, Callable[[], object]]] = field(default_factory=list)
+    _reconciled_at: float = 0.0
 
-    @property
-    def method(self) -> str:
-        return self.installation.extra["RESTORE_METHOD"]
+    def learn(self) -> None:
+        """What a right copy looks like on this server, held against what psql makes of the source. It stays so."""
+        right = oracle.as_restored(self.installation.source, on=self.installation.target_server.dsn())
+        differences = oracle.differences(right, oracle.take(self.installation.target))
+        assert not differences, differences
+        self.known = self.look()
+        self.expected = self.known
 
     def change_source(self) -> None:
         """So that old and new content differ."""
@@ -78,35 +74,92 @@ class Scene:
 
     def look_at_source(self) -> None:
         """What a copy must hold. Again after a crash of the source, which moves its sequences on."""
-        self.expected = oracle.take(self.installation.source)
+        self.expected = replace(self.expected, content=oracle.content(self.installation.source))
 
-    def is_new(self) -> list[str]:
-        """How the target differs from the source, which stands still meanwhile; the schema never changes."""
-        if self.schema is None:
-            self.schema = oracle.as_restored(self.installation.source, on=self.installation.target_server.dsn()).schema
-        assert self.expected is not None, "change_source comes first"
-        return oracle.differences(replace(self.expected, schema=self.schema), oracle.take(self.installation.target))
+    def look(self) -> oracle.Snapshot:
+        """The target, with what a copy need not share with its source: that must be the same after every run."""
+        return oracle.take(self.installation.target, exact=True)
+
+    def is_new(self, found: oracle.Snapshot) -> list[str]:
+        """How it differs from the source, which stands still meanwhile; the schema never changes."""
+        beyond = {key: text for key, text in self.known.content.items() if key == "database"}
+        views = {f"rows of {key.removesuffix(' is populated')}" for key in found.content if key.endswith("populated")}
+        content = {key: text for key, text in found.content.items() if key not in views}
+        expected = replace(self.expected, content={**self.expected.content, **beyond})
+        return oracle.differences(expected, replace(found, content=content))
 
     def tend(self) -> None:
-        """Start a worker that has ended, and send a reconcile every second."""
+        """Start a worker or a beat that has ended, and send a reconcile every second."""
         if self.worker.ended():
             self.restarts += 1
             self.worker.start(" ready.")
+        if self.beat is not None and self.beat.ended():
+            self._start_beat(AS_IT_IS)
         if time.monotonic() - self._reconciled_at > RECONCILE_EVERY_S:
             self._reconciled_at = time.monotonic()
             with suppress(OperationalError, redis.RedisError):
                 self.client.app.send_task("tasks.reconcile", queue=QUEUE, expires=5, ignore_result=True, retry=False)
 
+    def later(self, seconds: float, action: Callable[[], object]) -> None:
+        """Do it then, or when the cell is over."""
+        timer = threading.Timer(seconds, action)
+        timer.daemon = True
+        self._pending.append((timer, action))
+        timer.start()
+
+    def end_helpers(self) -> None:
+        """What a cell has set up ends: timers, a slow network, beat, another host's worker."""
+        for timer, action in self._pending:
+            if timer.is_alive():
+                timer.cancel()
+                action()
+        self._pending.clear()
+        for proxy in self.proxies.values():
+            proxy.flow()
+        for process in (self.beat, self.another):
+            if process is not None:
+                process.kill()
+        self.beat = self.another = None
+
+    def redis_is_away_s(self) -> float:
+        """For so long it will still be."""
+        return max(0.0, self.redis_is_back_at - time.monotonic())
+
+    def start_another_worker(self) -> None:
+        """Of another host with the same folder; its lines go into the same log."""
+        self.another = self.make_worker("another")
+        self.another.start(" ready.")
+
+    def beat_before_its_next_slot(self) -> None:
+        """A real beat, on a clock that is a few seconds before the next slot; the worker has the same clock."""
+        moved = float(Path(self.installation.extra[FILE]).read_text())
+        soon = datetime.now(UTC) + timedelta(seconds=moved + _BEFORE_SLOT_S)
+        days = [soon + timedelta(days=day) for day in (0, 1)]
+        slots = [day.replace(hour=job.hour, minute=job.minute, second=0, microsecond=0) for day in days for job in JOBS]
+        self.slot = min(slot for slot in slots if slot > soon)
+        self.slots += 1
+        self._start_beat((self.slot - timedelta(seconds=_BEFORE_SLOT_S)).isoformat())
+
+    def run_of_slot(self) -> AsyncResult:
+        """The run that beat has sent, once it has begun."""
+        assert self.slot is not None, "beat has not been started"
+        query = "SELECT run_id FROM rns_runs WHERE slot = ?"
+        slot = self.slot.isoformat(timespec="microseconds")
+
+        def look() -> list[Any]:
+            self.tend()
+            return self._ask_journal(query, slot)
+
+        return self.client.result(wait_until(look, f"the run of {slot}")[0]["run_id"])
+
+    def runs_of_timetable(self) -> int:
+        """So many runs beat has brought about, a second one for the same slot included."""
+        return int(self._ask_journal("SELECT count(*) FROM rns_runs WHERE job_id <> ?", "manual")[0][0])
+
     def journal(self, run_id: str) -> dict[str, Any] | None:
         """The journal's row of a run, read without the engine."""
-        path = self.installation.backup_dir / "journal.sqlite3"
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=20)) as journal:
-            journal.row_factory = sqlite3.Row
-            row = journal.execute("SELECT * FROM rns_runs WHERE run_id = ?", [run_id]).fetchone()
-        if row is None:
-            return None
-        found = dict(row)
-        return {**found, "report": json.loads(found["report"]) if found["report"] else None}
+        found = [dict(row) for row in self._ask_journal("SELECT * FROM rns_runs WHERE run_id = ?", run_id)]
+        return {**found[0], "report": json.loads(found[0]["report"] or "null")} if found else None
 
     def stored(self, run: AsyncResult) -> dict[str, Any] | None:
         """What the result backend says of the run."""
@@ -115,18 +168,23 @@ class Scene:
             return result.report
         return result if isinstance(result, dict) and "outcome" in result else None
 
-    def strays(self) -> list[str]:
-        """Processes that were started from the installation's folder and are not the worker that is alive."""
+    def processes(self) -> list[int]:
+        """Those that were started from the installation's folder: workers, beat, programs."""
         found = []
         for path in Path("/proc").glob("[0-9]*"):
-            try:
-                if (path / "cwd").readlink() != self.installation.home:
-                    continue
-                words = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
-                if words and os.getpgid(int(path.name)) != self.worker.pid:
-                    found.append(f"process {path.name} {words[:80]}")
-            except OSError:
-                continue
+            with suppress(OSError):
+                if (path / "cwd").readlink() == self.installation.home:
+                    found.append(int(path.name))
+        return found
+
+    def strays(self) -> list[str]:
+        """Processes that are not of the worker that is alive."""
+        found = []
+        for pid in self.processes():
+            with suppress(OSError):
+                words = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
+                if words and os.getpgid(pid) != self.worker.pid:
+                    found.append(f"process {pid} {words[:80]}")
         return found
 
     def sessions(self) -> list[tuple[int, str]]:
@@ -134,74 +192,15 @@ class Scene:
         query = "SELECT pid, state FROM pg_stat_activity WHERE application_name LIKE 'railway-neon-sync/%'"
         return ask(self.installation.target_server.dsn(), query)
 
+    def _ask_journal(self, query: str, value: str) -> list[Any]:
+        path = self.installation.backup_dir / "journal.sqlite3"
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=20)) as journal:
+            journal.row_factory = sqlite3.Row
+            return journal.execute(query, [value]).fetchall()
 
-@contextmanager
-def scene_of(method: str, *, network: bool = False) -> Iterator[Scene]:
-    """A first run has been made: there is something to lose. network: everything goes through proxies."""
-    root = Path(tempfile.mkdtemp(prefix="rns-faults-"))
-    with ExitStack() as stack:
-        stack.callback(shutil.rmtree, root, ignore_errors=True)
-        source = _server(root / "source", stack)
-        target = _server(root / "target", stack)
-        valkey = ValkeyServer(root / "valkey").start()
-        stack.callback(valkey.stop)
-        home = root / "home"
-        home.mkdir()
-        extra = {"RESTORE_METHOD": method, "PG_BIN_DIR": str(_held_pg_dump(home)), **_LIMITS}
-        installation = stack.enter_context(
-            installed(source, target, valkey, home, own_roles=False, application=True, **extra)
-        )
-        proxies: dict[str, Proxy] = {}
-        if network:
-            installation, proxies = _through_proxies(installation, stack)
-        worker = _worker(installation)
-        worker.fault("")
-        worker.start(" ready.")
-        stack.callback(worker.kill)
-        client = stack.enter_context(client_of(installation))
-        assert client.run()["outcome"] == "succeeded"
-        reader = Reader(installation.target).start() if method == "swap" else None
-        if reader:
-            stack.callback(reader.stop)
-        yield Scene(installation=installation, worker=worker, client=client, reader=reader, proxies=proxies)
-
-
-def _held_pg_dump(home: Path) -> Path:
-    folder = home / "bin"
-    folder.mkdir()
-    path = folder / "pg_dump"
-    path.write_text(_HELD_PG_DUMP.format(real=find_postgres().tool("pg_dump"), home=home))
-    path.chmod(0o755)
-    return folder
-
-
-def _server(root: Path, stack: ExitStack) -> PostgresServer:
-    server = PostgresServer(root, find_postgres()).create().start()
-    stack.callback(server.remove)
-    return server
-
-
-def _worker(installation: Installation) -> Worker:
-    log = installation.home / "worker.log"
-    modules = "tests.support.switched_faults,tests.faults.hurried"
-    command = [sys.executable, "-m", "celery", "-A", "worker", "worker", "-n", "worker@tests", "-I", modules]
-    return Worker(installation, command, log, {"RNS_FAULT_FILE": str(log.with_suffix(".fault"))})
-
-
-def _through_proxies(installation: Installation, stack: ExitStack) -> tuple[Installation, dict[str, Proxy]]:
-    ports = {
-        "source": installation.source_server.port,
-        "target": installation.target_server.port,
-        "redis": installation.valkey.port,
-    }
-    proxies = {name: stack.enter_context(Proxy(port)) for name, port in ports.items()}
-
-    def through(url: str, name: str) -> str:
-        return url.replace(f":{ports[name]}", f":{proxies[name].port}")
-
-    urls = {
-        "DATABASE_URL": through(installation.source_url, "source"),
-        "RAILWAY_BACKUP_DB_URL": through(installation.target_url, "target"),
-        "CELERY_BROKER_URL": through(installation.broker_url, "redis"),
-    }
-    return replace(installation, extra={**installation.extra, **urls}), proxies
+    def _start_beat(self, when: str) -> None:
+        home = self.installation.home
+        command = [sys.executable, "-m", "tests.support.moved_clock", when, "beat"]
+        command += ["-s", str(home / "beat-schedule"), "--pidfile="]
+        self.beat = Process(self.installation, command, home / "beat.log", {"LOG_LEVEL": "DEBUG"})
+        self.beat.start("beat: Waking up in")

@@ -8,11 +8,12 @@ import pytest
 from tasks import framing
 from tasks.engine import beginning
 from tests.faults import hurried_times
+from tests.faults.building import scene_of
 from tests.faults.cell import Cell
 from tests.faults.instants import instants_of
 from tests.faults.plan import METHODS, cells, random_cells, victims_of_plan
 from tests.faults.playing import play
-from tests.faults.scene import Scene, scene_of
+from tests.faults.scene import Scene
 from tests.faults.victims import VICTIMS
 
 CHOICE = (

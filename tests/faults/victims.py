@@ -1,18 +1,18 @@
 """Who is struck, and how. Each is a function of the scene and of the process that stands at the instant."""
 
 import os
+import shutil
 import signal
-import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from tests.faults.hurried_times import REDIS_GONE_S, REDIS_LONG_GONE_S
 from tests.faults.scene import Scene
 from tests.support.installation import tell
 
 Strike = Callable[[Scene, int], None]
-REDIS_GONE_S = 4.0
 NETWORK_GONE_S = 4.0
 NETWORK_DEAD_S = 20.0
 DELAY_S = 0.02
@@ -20,12 +20,12 @@ DELAY_S = 0.02
 
 def child(_: Scene, pid: int) -> None:
     """The worker's pool process that works on the step."""
-    _kill(pid)
+    _signal(pid, signal.SIGKILL)
 
 
 def main(scene: Scene, _: int) -> None:
     """The worker's main process."""
-    _kill(scene.worker.pid)
+    _signal(scene.worker.pid, signal.SIGKILL)
 
 
 def group(scene: Scene, _: int) -> None:
@@ -35,18 +35,23 @@ def group(scene: Scene, _: int) -> None:
 
 
 def paused(_: Scene, pid: int) -> None:
-    """SIGSTOP; the cell wakes it when somebody else has ended the run."""
-    with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGSTOP)
+    """SIGSTOP to the process that works; the cell wakes it when somebody else has ended the run."""
+    _signal(pid, signal.SIGSTOP)
+
+
+def frozen(scene: Scene, _: int) -> None:
+    """SIGSTOP to the whole worker and its programs, as a host that sleeps; another host's worker goes on meanwhile."""
+    for pid in scene.processes():
+        _signal(pid, signal.SIGSTOP)
+    scene.start_another_worker()
 
 
 def pg_dump(scene: Scene, _: int) -> None:
     """The program, which leads a process group of its own."""
-    for path in Path("/proc").glob("[0-9]*"):
+    for pid in scene.processes():
         with suppress(OSError):
-            ours = (path / "cwd").readlink() == scene.installation.home
-            if ours and b"--snapshot=" in (path / "cmdline").read_bytes():
-                os.killpg(os.getpgid(int(path.name)), signal.SIGKILL)
+            if b"--snapshot=" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                os.killpg(os.getpgid(pid), signal.SIGKILL)
 
 
 def backend(scene: Scene, _: int) -> None:
@@ -58,7 +63,7 @@ def backend(scene: Scene, _: int) -> None:
 def backend_crash(scene: Scene, _: int) -> None:
     """A server process of the run dies, so that the whole target goes through crash recovery."""
     for pid, _state in scene.sessions()[:1]:
-        _kill(pid)
+        _signal(pid, signal.SIGKILL)
     time.sleep(0.2)
     scene.installation.target_server._wait_until_ready()
 
@@ -73,19 +78,38 @@ def source(scene: Scene, _: int) -> None:
 
 
 def redis(scene: Scene, _: int) -> None:
-    """Killed, and started again with nothing in it."""
+    """Killed, and started again with what its append-only file holds."""
     scene.installation.valkey.stop()
     scene.installation.valkey.start()
 
 
-def redis_gone(scene: Scene, _: int) -> None:
-    """Killed, and back after a while, while the run goes on."""
+def redis_emptied(scene: Scene, _: int) -> None:
+    """Killed, and started again with nothing in it: neither messages, nor results, nor the lock."""
     scene.installation.valkey.stop()
-    _later(REDIS_GONE_S, scene.installation.valkey.start)
+    for path in scene.installation.valkey.root.glob("appendonlydir*"):
+        shutil.rmtree(path)
+    scene.installation.valkey.start()
+
+
+def redis_gone(seconds: float) -> Strike:
+    """Killed, and back after a while, while the run goes on."""
+
+    def strike(scene: Scene, _: int) -> None:
+        scene.installation.valkey.stop()
+        scene.redis_is_back_at = time.monotonic() + seconds
+        scene.later(seconds, scene.installation.valkey.start)
+
+    return strike
+
+
+def beat(scene: Scene, _: int) -> None:
+    """Killed; its supervisor starts it again."""
+    assert scene.beat is not None, "no beat is running"
+    _signal(scene.beat.pid, signal.SIGKILL)
 
 
 def network(name: str, how: str) -> Strike:
-    """What lies between the worker and a server breaks for a while."""
+    """What lies between the worker and a server breaks for a while, or is slow until the run has ended."""
 
     def strike(scene: Scene, _: int) -> None:
         proxy = scene.proxies[name]
@@ -93,13 +117,12 @@ def network(name: str, how: str) -> Strike:
             proxy.reset()
         elif how == "stall":
             proxy.stall()
-            _later(NETWORK_GONE_S, proxy.flow)
+            scene.later(NETWORK_GONE_S, proxy.flow)
         elif how == "stall for ever":
             proxy.stall()
-            _later(NETWORK_DEAD_S, proxy.heal)  # long after the limit of every step
+            scene.later(NETWORK_DEAD_S, proxy.heal)  # long after the limit of every step
         else:
             proxy.delay_s = DELAY_S
-            _later(NETWORK_GONE_S, proxy.flow)
 
     return strike
 
@@ -109,29 +132,36 @@ VICTIMS: dict[str, Strike] = {
     "main": main,
     "group": group,
     "paused": paused,
+    "frozen": frozen,
     "pg_dump": pg_dump,
     "backend": backend,
     "backend crash": backend_crash,
     "target": target,
     "source": source,
     "redis": redis,
-    "redis gone": redis_gone,
+    "redis emptied": redis_emptied,
+    "redis gone": redis_gone(REDIS_GONE_S),
+    "redis gone for 60 s": redis_gone(REDIS_LONG_GONE_S),
+    "beat": beat,
     **{
         f"network {name} {how}": network(name, how)
         for name in ("source", "target", "redis")
         for how in ("reset", "stall", "stall for ever", "delay")
     },
 }
+# Who only sleeps, and how it is woken.
+PAUSED: dict[str, Strike] = {
+    "paused": lambda _, pid: _signal(pid, signal.SIGCONT),
+    "frozen": lambda scene, _: _wake_all(scene),
+}
 NO_READER = {"target", "backend crash"}  # a server that is down shuts readers out by definition
-BREAKS_UNLOGGED = {"target", "backend crash"}
 
 
-def _kill(pid: int) -> None:
+def _wake_all(scene: Scene) -> None:
+    for pid in scene.processes():
+        _signal(pid, signal.SIGCONT)
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
     with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
-
-
-def _later(seconds: float, action: Callable[[], object]) -> None:
-    timer = threading.Timer(seconds, action)
-    timer.daemon = True
-    timer.start()
+        os.kill(pid, number)

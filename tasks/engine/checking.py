@@ -35,11 +35,13 @@ class Checked:
     target: dict[str, Any]
     method: str
     reason: str
+    needed_bytes: int  # on the target's volume, while this run goes on
 
     def summary(self) -> str:
         return (
             f"source PostgreSQL {self.source['version']}, target PostgreSQL {self.target['version']}, "
-            f"method {self.method}: {self.reason}"
+            f"method {self.method}: {self.reason}; the target's volume must hold the old and the new content at once, "
+            f"about {self.needed_bytes / 2**20:.0f} MB"
         )
 
 
@@ -55,11 +57,11 @@ def verify_connections(run: Run) -> Checked:
     _demand_versions(source, target)
     _demand_writable(target, run.target)
     _demand_no_prepared_transaction(run.target)
-    _demand_room(run, source, target)
+    needed_bytes = _demand_room(run, source, target)
     method, reason, maintenance = choose_method(run.settings.restore_method, run.target)
     run.keep(source=source, target=target, method=method, method_reason=reason, maintenance=maintenance)
     log.info("method %s: %s", method, reason, extra={"event": "method_chosen", "method": method})
-    return Checked(source=source, target=target, method=method, reason=reason)
+    return Checked(source=source, target=target, method=method, reason=reason, needed_bytes=needed_bytes)
 
 
 def _examine(server: Server) -> dict[str, Any]:
@@ -143,8 +145,11 @@ def _demand_no_prepared_transaction(server: Server) -> None:
         )
 
 
-def _demand_room(run: Run, source: dict[str, Any], target: dict[str, Any]) -> None:
-    """Refuse early what cannot suffice: the dumps' disk is seen; the target's is not visible by SQL."""
+def _demand_room(run: Run, source: dict[str, Any], target: dict[str, Any]) -> int:
+    """Refuse early what cannot suffice: the dumps' disk is seen; the target's is not visible by SQL.
+
+    Returns what the target's volume must hold during the run, in bytes.
+    """
     folder = run.settings.backup_dir
     needed, free = (source["size_bytes"] + target["size_bytes"]) // _SHARE_OF_SIZE, free_bytes(folder)
     log.info("BACKUP_STORAGE %.0f MB free in %s", free / 2**20, folder, extra={"event": "room", "free_bytes": free})
@@ -161,4 +166,10 @@ def _demand_room(run: Run, source: dict[str, Any], target: dict[str, Any]) -> No
             f"TARGET_CAPACITY_BYTES allows {capacity / 2**20:.0f} MB; enlarge its volume"
         )
     if capacity is None:
-        log.info("the target's volume needs about %.0f MB during this run", wanted / 2**20, extra={"event": "room"})
+        log.info(
+            "the target's volume needs about %.0f MB during this run; whether it has them cannot be seen by SQL: "
+            "set TARGET_CAPACITY_BYTES to its size",
+            wanted / 2**20,
+            extra={"event": "room", "needed_bytes": wanted},
+        )
+    return int(wanted)

@@ -17,6 +17,7 @@ from tasks.engine.clients import Client, choose_client
 from tasks.engine.connections import Server, ask
 from tasks.engine.content import Content, content_digest, read_content, with_sequences
 from tasks.engine.dumpfile import DumpFacts, inspect_dump
+from tasks.engine.dumpfile_rules import harmless
 from tasks.engine.errors import BackupError, DumpRefused, StorageFull, ToolFailed
 from tasks.engine.manifest import Manifest, write_manifest
 from tasks.engine.packing import Key, packing
@@ -237,6 +238,12 @@ def account_for_rows(facts: DumpFacts, content: Content) -> None:
                 f"the dump holds {dumped} rows of {table.schema}.{table.name}, the database had {table.rows}; "
                 "it is incomplete and was not kept"
             )
+    known = {(table.schema, table.name) for table in content.tables}
+    if strange := sorted(facts.rows.keys() - known):
+        raise DumpRefused(
+            f"the dump holds rows of {harmless('.'.join(strange[0]), limit=130)}, which the database did not have; it "
+            "is another database's and was not kept"
+        )
 
 
 def _describe(snapshot: Snapshot, kind: str) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 RNS_FAULT holds `name=action` pairs joined by commas; an action is one of
 `kill` (SIGKILL to this process), `killgroup` (to its process group), `stop` (SIGSTOP to this process),
-`raise` (an error of ours), or `wait:FILE` (tell by FILE.reached, which holds this process's id; go on when FILE
-exists).
+`raise` (an error of ours), `wait:FILE` (tell by FILE.reached, which holds this process's id; go on when FILE
+exists), or, where the instant has a session, `sql:FILE` (run these statements in it).
 """
 
 import os
@@ -11,22 +11,24 @@ import signal
 import time
 from pathlib import Path
 
+from sqlalchemy.engine import Connection
+
 from tasks.engine.errors import BackupError
 
 _WAIT_LIMIT_S = 120.0
 
 
-def fault_point(name: str) -> None:
-    """The instant called `name` is reached. In production: nothing happens."""
+def fault_point(name: str, connection: Connection | None = None) -> None:
+    """The instant called `name` is reached. In production: nothing happens. connection: the session at work then."""
     if "RNS_FAULT" not in os.environ:
         return
     actions = dict(pair.split("=", 1) for pair in os.environ["RNS_FAULT"].split(",") if "=" in pair)
     action = actions.get(name)
     if action is not None:
-        _act(name, action)
+        _act(name, action, connection)
 
 
-def _act(name: str, action: str) -> None:
+def _act(name: str, action: str, connection: Connection | None) -> None:
     kind, _, argument = action.partition(":")
     if kind == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
@@ -38,6 +40,8 @@ def _act(name: str, action: str) -> None:
         raise BackupError(f"broken on purpose at {name}")
     elif kind == "wait":
         _wait_for(Path(argument))
+    elif kind == "sql" and connection is not None:
+        connection.exec_driver_sql(Path(argument).read_text())
 
 
 def _wait_for(gate: Path) -> None:

@@ -1,5 +1,6 @@
 """Sending a plain dump to a server through our own connection, so that a dead worker is a rollback at the server."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,8 +9,10 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg
 
 from tasks.engine.dumpfile_reader import CopyBlock, DumpReader, Statement, open_dump
 from tasks.engine.dumpfile_rules import Kind
+from tasks.engine.dumpfile_source import BLOCK_BYTES
 from tasks.engine.errors import DumpRefused
 from tasks.engine.loading_session import LoadSession
+from tasks.engine.packing import unpacked
 
 # a hostile dump's warnings would pile up in psycopg2 while a string of statements runs
 _QUIET = b"SET client_min_messages = error;"
@@ -49,11 +52,7 @@ def load_dump(
         session = LoadSession(connection, cursor, dump)
         with session.never_half_committed():
             _send_all(session, dump, session_settings)
-            if dump.sha256 != sha256:
-                raise DumpRefused(
-                    f"the dump {path.name} is not the file that was examined: its SHA-256 is {dump.sha256} and not "
-                    f"{sha256}; it must not be loaded, make a new dump"
-                )
+            _demand_hash(path, dump.sha256, sha256)  # also of what was read just now: the file may have changed again
             session.flush()
             session.restore_encoding()
         return LoadSummary(
@@ -62,6 +61,23 @@ def load_dump(
             rows=dump.rows.total(),
             bytes=dump.bytes_read,
             round_trips=session.round_trips,
+        )
+
+
+def demand_unchanged(path: Path, *, sha256: str, keys: Sequence[str] = ()) -> None:
+    """DumpRefused unless the file is still the one that was examined. Asked before anything at the target is opened."""
+    found = hashlib.sha256()
+    with unpacked(path, keys) as stream:
+        while block := stream.read(BLOCK_BYTES):
+            found.update(block)
+    _demand_hash(path, found.hexdigest(), sha256)
+
+
+def _demand_hash(path: Path, found: str, wanted: str) -> None:
+    if found != wanted:
+        raise DumpRefused(
+            f"the dump {path.name} is not the file that was examined: its SHA-256 is {found} and not {wanted}; "
+            "it must not be loaded, make a new dump"
         )
 
 

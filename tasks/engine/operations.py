@@ -1,10 +1,11 @@
 """The steps of a run: each reads what earlier ones kept, does one thing, keeps what it found, and sums it up."""
 
 from dataclasses import asdict
+from pathlib import Path
 
 from tasks.engine import checking, dumping, finishing, guards, restoring, verification
 from tasks.engine.content import statistics
-from tasks.engine.errors import RunLost
+from tasks.engine.errors import DumpRefused, RunLost
 from tasks.engine.faultpoints import fault_point
 from tasks.engine.manifest import Manifest, read_manifest
 from tasks.engine.manifest import summary as dump_summary
@@ -84,10 +85,21 @@ def clean_up(run: Run) -> str:
 
 def _manifests(run: Run) -> tuple[Manifest, Manifest, TargetState]:
     return (
-        read_manifest(manifest_path(run.paths.source_dump)),
-        read_manifest(manifest_path(run.paths.safety_dump)),
+        _own_manifest(run, run.paths.source_dump, "source_dump"),
+        _own_manifest(run, run.paths.safety_dump, "safety_dump"),
         TargetState(**run.facts["expected"]),
     )
+
+
+def _own_manifest(run: Run, dump: Path, kept: str) -> Manifest:
+    """DumpRefused unless it is the one that this run wrote, as the journal remembers it."""
+    manifest = read_manifest(manifest_path(dump))
+    if manifest.run_id != run.id or dump_summary(manifest) != run.facts[kept]:
+        raise DumpRefused(
+            f"the manifest of {dump.name} is not the one that this run wrote: dump or manifest were exchanged; they "
+            "must not be loaded, run again"
+        )
+    return manifest
 
 
 def _describe_dump(manifest: Manifest) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from tasks.engine.dumping import keys_of
 from tasks.engine.errors import RunLost
+from tasks.engine.loading import demand_unchanged
 from tasks.engine.manifest import Manifest
 from tasks.engine.mark import Mark, TargetState
 from tasks.engine.replacing.interface import Replacement
@@ -27,6 +28,8 @@ class Restored:
 
 def restore_target(run: Run, source: Manifest, safety: Manifest, expected: TargetState) -> Restored:
     """Replace the target's content by the source dump, or leave everything as it was."""
+    run.progress.begin("reading the dump again")
+    demand_unchanged(run.paths.source_dump, sha256=source.sha256, keys=keys_of(run))
     if not run.journal.begin_restore(run.id):
         raise RunLost("another process has ended this run meanwhile; this one stops")
     wanted, was = run.settings.copy_read_only, bool(expected.mark and expected.mark.read_only)
@@ -57,6 +60,7 @@ def restore_target(run: Run, source: Manifest, safety: Manifest, expected: Targe
 
 def put_safety_backup_back(run: Run, safety: Manifest, current: TargetState, comment: str | None) -> None:
     """The second line: the safety backup itself is prepared, proved and published."""
+    demand_unchanged(run.paths.safety_dump, sha256=safety.sha256)
     what = Replacement(
         dump=run.paths.safety_dump,
         manifest=safety,

@@ -212,7 +212,12 @@ def gate(installation: Installation, name: str) -> Path:
 
 def wait_for_gate(path: Path) -> None:
     """Returns when the run has come to the gate."""
-    wait_until(_reached(path).exists, f"the run to reach {path.name}")
+    wait_until(lambda: has_come(path), f"the run to reach {path.name}")
+
+
+def has_come(path: Path) -> bool:
+    """Whether the run stands at the gate, or has passed it."""
+    return _reached(path).exists()
 
 
 @contextmanager

@@ -50,7 +50,7 @@ def fill(run: Run, connection: Connection, what: Replacement) -> list[str]:
     notes = [] if what.grants is None else list(grants.apply_grants(connection, grants.grants_from_json(what.grants)))
     run.progress.begin("gathering statistics")
     notes += _gather_statistics(connection)
-    fault_point("filled")
+    fault_point("filled", connection)
     return notes
 
 

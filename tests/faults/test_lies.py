@@ -1,0 +1,127 @@
+"""A proof is worth what it notices: lies are brought into the prepared copy of a real run, between load and proof."""
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import psycopg2
+import pytest
+
+from tests.faults.figures import RecordFigure
+from tests.faults.lies import LIES, SCHEMA, Lie
+from tests.integration.content_support import Database
+from tests.support.installation import Installation, installed, tell
+from worker.demo.servers import PostgresServer, ValkeyServer
+
+pytestmark = pytest.mark.faults
+METHODS = ("swap", "in_place")
+BY_NAME = {lie.what: lie for lie in LIES}
+CHOICE = (
+    ("swap", "two rows swapped between tables"),
+    ("in_place", "a sequence behind"),
+    ("swap", "a grant"),
+)
+_TABLES = (
+    "SELECT c.oid::regclass::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+    "WHERE c.relkind = 'r' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
+)
+
+
+@pytest.fixture(scope="module")
+def installation(
+    source_server: PostgresServer,
+    target_server: PostgresServer,
+    valkey_server: ValkeyServer,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Installation]:
+    """With owners and grants kept, and one good copy."""
+    home = tmp_path_factory.mktemp("lies")
+    with installed(source_server, target_server, valkey_server, home, application=False, KEEP_OWNERS="true") as made:
+        made.on_source(SCHEMA)
+        assert made.run_here()["outcome"] == "succeeded"
+        yield made
+
+
+def what_became_of(lie: Lie, method: str, installation: Installation, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Why a run that was lied to did not notice it as it should; empty: it did, and nothing was published."""
+    script = installation.home / "lie.sql"
+    script.write_text(lie.statements)
+    before = installation.fingerprint(), installation.comment()
+    with monkeypatch.context() as patch:
+        patch.setenv("RNS_FAULT", f"filled=sql:{script}")
+        report = installation.run_here(RESTORE_METHOD=method)
+    wrong = {
+        f"the run ended as {report['outcome']}: {report['error']}": report["outcome"] != "rolled_back",
+        f"it was not noticed in the prepared copy: {report['error']}": "the prepared copy differs" not in str(report),
+        f"it was not named: {report['error']}": lie.named not in str(report["error"]),
+        "the target is not what it was": (installation.fingerprint(), installation.comment()) != before,
+        f"left: {installation.leftovers()}": installation.leftovers() != [],
+    }
+    return [f"{method}, {lie.what}: {how}" for how, true in wrong.items() if true]
+
+
+@pytest.mark.parametrize(("method", "what"), CHOICE)
+def test_a_lie_in_the_prepared_copy_is_noticed_named_and_not_published(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch, method: str, what: str
+) -> None:
+    assert what_became_of(BY_NAME[what], method, installation, monkeypatch) == []
+
+
+@pytest.mark.figures
+@pytest.mark.long
+@pytest.mark.timeout(1200)
+def test_every_lie_is_noticed_by_both_methods_and_few_of_them_by_counting_rows(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch, record_figure: RecordFigure
+) -> None:
+    failures = {
+        (method, lie.what): what_became_of(lie, method, installation, monkeypatch) for method in METHODS for lie in LIES
+    }
+    counted = noticed_by_counting(installation.source_server)
+    rows = [
+        (
+            lie.what,
+            *("no" if failures[method, lie.what] else "yes" for method in METHODS),
+            "yes" if lie.what in counted else "no",
+        )
+        for lie in LIES
+    ]
+    record_figure(
+        section="Lies",
+        what="silent mutations of the prepared copy noticed before publishing",
+        held=sum(not found for found in failures.values()),
+        of=len(failures),
+        columns=("what was wrong with the copy", *METHODS, "by counting the rows of every table"),
+        rows=rows,
+    )
+    record_figure(section="Lies", what="of them noticed by counting rows", held=len(counted), of=len(LIES))
+    assert [sentence for found in failures.values() for sentence in found] == []
+    assert counted == {"a row gone", "a row doubled"}
+    assert installation.run_here()["outcome"] == "succeeded"
+
+
+def noticed_by_counting(server: PostgresServer) -> set[str]:
+    """The lies after which some table has another number of rows."""
+    original, copy = Database(server, "lies_original"), Database(server, "lies_copy")
+    try:
+        for database in (original, copy):
+            tell(server.dsn(), f"CREATE DATABASE {database.name} TEMPLATE template0")
+        original.execute(SCHEMA)
+        copy.restore_from(original)
+        expected = counts(copy, "")
+        return {lie.what for lie in LIES if counts(copy, lie.statements) != expected}
+    finally:
+        for database in (original, copy):
+            tell(server.dsn(), f"DROP DATABASE IF EXISTS {database.name} WITH (FORCE)")
+
+
+def counts(database: Database, statements: str) -> dict[str, int]:
+    """The rows of each table while these statements have been run, in a transaction that is then rolled back."""
+    with closing(psycopg2.connect(database.dsn)) as connection, connection.cursor() as cursor:
+        if statements:
+            cursor.execute(statements)
+        cursor.execute(_TABLES)
+        tables = [name for (name,) in cursor.fetchall()]
+        found: dict[str, int] = {}
+        for table in tables:
+            cursor.execute(f"SELECT count(*) FROM {table}")
+            found[table] = (cursor.fetchone() or (0,))[0]
+        return found

@@ -10,10 +10,13 @@ from config.kinds import (
     FOLLOWS,
     AgeRecipients,
     BackendUrl,
+    Channels,
     Choice,
     Folder,
     JournalUrl,
     LockUrl,
+    MetricsFile,
+    PingUrl,
     ServiceUrl,
     Shown,
     SourceOrTarget,
@@ -124,6 +127,16 @@ class Declarations(BaseSettings):
     stale_after_s: Annotated[int, Whole("seconds")] = Field(
         46_800, description="A newest verified copy older than this counts as stale."
     )
+    notify_urls: Channels = Field(
+        (), description="Who is told of trouble: apprise URLs, with commas or line breaks between them."
+    )
+    notify_success: Annotated[Literal["no", "each", "weekly"], Choice()] = Field(
+        "no", description="Whether good news is told too: `each` success, or one digest on Monday, `weekly`."
+    )
+    heartbeat_url: PingUrl = Field(
+        None, description="The dead man's switch that is pinged at each start, success and failure."
+    )
+    metrics_file: MetricsFile = Field(FOLLOWS, description="The metrics, for node_exporter's textfile collector.")
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], Choice()] = Field(
         "INFO", description="DEBUG, INFO, WARNING, ERROR or CRITICAL."
     )

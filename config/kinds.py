@@ -14,11 +14,13 @@ import pyrage
 from pydantic import BeforeValidator, GetCoreSchemaHandler, PlainSerializer, PlainValidator, SecretStr, ValidationInfo
 from pydantic_core import CoreSchema, core_schema
 
+from config.told_urls import read_channels, read_ping_url
 from config.urls import DatabaseUrl, UrlFault
 
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
 _TRUTH = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*", re.IGNORECASE)
+METRICS_NAME = "metrics.prom"
 _REDIS = ("redis", "rediss")
 # The same server under a newer name; neither kombu nor redis-py knows these.
 _SYNONYMS = {"valkey": "redis", "valkeys": "rediss"}
@@ -118,6 +120,18 @@ def _read_path(value: object) -> Path:
     if not str(value).strip() or "\0" in str(value):
         raise ValueError("must be the path of a folder")
     return Path(str(value).strip()).expanduser().absolute()
+
+
+def _read_file(value: object, others: ValidationInfo) -> Path:
+    """A file whose folder is BACKUP_DIR when none is named."""
+    if value is not None:
+        if not str(value).strip() or "\0" in str(value):
+            raise ValueError("must be the path of a file")
+        return Path(str(value).strip()).expanduser().absolute()
+    folder: Path | None = others.data.get("backup_dir")
+    if folder is None:
+        raise FollowsAFault
+    return folder / METRICS_NAME
 
 
 def _read_database(value: object) -> DatabaseUrl:
@@ -246,3 +260,6 @@ AgeRecipients = Annotated[tuple[str, ...], BeforeValidator(_read_recipients), Sh
 TableNames = Annotated[tuple[str, ...], BeforeValidator(_read_names)]
 Folder = Annotated[Path, BeforeValidator(_read_path)]
 Truth = Annotated[bool, BeforeValidator(_read_truth)]
+Channels = Annotated[tuple[SecretStr, ...], BeforeValidator(read_channels), Secret(), Shown("nobody is told")]
+PingUrl = Annotated[SecretStr | None, BeforeValidator(read_ping_url), Secret(), Shown("none is pinged")]
+MetricsFile = Annotated[Path, BeforeValidator(_read_file), Shown("`metrics.prom` in `BACKUP_DIR`")]

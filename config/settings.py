@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 from config.declarations import HALF_A_DAY_S, Declarations
 from config.kinds import FollowsAFault, Secret, service_secrets
 from config.sources import Gathered, gather
+from config.told_urls import told_secrets
 from config.urls import DatabaseUrl, UrlFault
 
 _LONGEST_SHOWN = 60
@@ -81,10 +82,12 @@ class Settings(Declarations):
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Every password among the settings, raw and percent-encoded, for masking."""
+        """Every password and token among the settings, raw and percent-encoded, for masking."""
         found = {*self.database_url.secrets, *self.railway_backup_db_url.secrets}
         for url in (self.celery_broker_url, self.celery_result_backend, self.lock_url, self.journal_url):
             found |= service_secrets(url)
+        for told in (*self.notify_urls, *filter(None, [self.heartbeat_url])):
+            found |= told_secrets(told)
         return tuple(sorted(found))
 
 

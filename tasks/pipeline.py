@@ -18,6 +18,9 @@ from tasks.engine.closing import close_run, tell_again
 from tasks.engine.errors import BackupError
 from tasks.engine.faultpoints import fault_point
 from tasks.engine.recovery import Ending
+from tasks.engine.telling.announce import look
+from tasks.engine.telling.delivery import deliver
+from tasks.engine.telling.pings import ping_start
 from tasks.failures import BackupFailed
 from tasks.means import Means, current_means, using
 from tasks.results import is_stored, raise_or_return
@@ -113,7 +116,10 @@ def start(
         if begun is None:
             _tell_who_asks_again(means, run_id)
             raise Ignore
-        return None if begun.ending is None else _close(means, run_id, begun.ending)
+        if begun.ending is not None:
+            return _close(means, run_id, begun.ending)
+        ping_start(means.settings.heartbeat_url, run_id)
+        return None
 
 
 def run_here(means: Means, *, run_id: str | None = None, accept_shrink: str | None = None) -> dict[str, Any]:
@@ -171,6 +177,25 @@ def _end_here(means: Means, run_id: str) -> None:
 def reconcile_all(means: Means, *, closer: str) -> list[str]:
     """What reconcile found and did, for people."""
     return [*_end_the_dead(means, closer), *_catch_up(means)]
+
+
+def keep_watch(means: Means) -> None:
+    """What each worker does every minute by itself, so that it needs no beat, no free process and no broker.
+
+    Slots that nobody started, a copy that is too old, notices that wait to be delivered. Of several workers each
+    notice is made by one.
+    """
+    for look_after in (_catch_up, _look_at_the_clock):
+        try:
+            look_after(means)
+        except BackupError as error:
+            log.warning("the worker's own watch could not look: %s", error, extra={"event": "watch_failed"})
+
+
+def _look_at_the_clock(means: Means) -> None:
+    now = framing.now()
+    look(settings=means.settings, journal=means.journal, now=now)
+    deliver(settings=means.settings, journal=means.journal, now=now)
 
 
 def _end_the_dead(means: Means, closer: str) -> list[str]:

@@ -1,5 +1,7 @@
-"""What happens around the tasks: our logging in every Celery process, and reconcile when a worker starts."""
+"""What happens around the tasks: our logging in every Celery process; reconcile and a watch in each worker."""
 
+import logging
+import threading
 from typing import Any
 
 from celery import signals
@@ -7,13 +9,20 @@ from celery import signals
 from config.logs import configure_logging
 from config.settings import load_settings
 
+log = logging.getLogger(__name__)
+
 _SECOND_LOOK_S = 30  # a run that died just before the restart counts as dead only after its heartbeat has been silent
+WATCH_S = 60.0  # between two looks of a worker's own watch
+
+_stopping = threading.Event()
 
 
 def connect_signals() -> None:
     """Strong references: a signal would forget a local receiver."""
     signals.setup_logging.connect(_set_up_logging, weak=False)
     signals.worker_ready.connect(_look_after_dead_runs, weak=False)
+    signals.worker_ready.connect(_begin_watch, weak=False)
+    signals.worker_shutting_down.connect(_end_watch, weak=False)
 
 
 def _set_up_logging(**_: Any) -> None:
@@ -27,3 +36,24 @@ def _look_after_dead_runs(**_: Any) -> None:
 
     reconcile.apply_async(expires=60, ignore_result=True)
     reconcile.apply_async(countdown=_SECOND_LOOK_S, expires=60 + _SECOND_LOOK_S, ignore_result=True)
+
+
+def _begin_watch(**_: Any) -> None:
+    """A thread of the worker's main process: it tells of trouble also when beat or the broker is the trouble."""
+    _stopping.clear()
+    threading.Thread(target=_watch, name="watch", daemon=True).start()
+
+
+def _end_watch(**_: Any) -> None:
+    _stopping.set()
+
+
+def _watch() -> None:
+    from tasks.means import worker_means  # noqa: PLC0415 - the tasks load only in a worker
+    from tasks.pipeline import keep_watch  # noqa: PLC0415
+
+    while not _stopping.wait(WATCH_S):
+        try:
+            keep_watch(worker_means())
+        except Exception:
+            log.exception("the worker's own watch failed once; it looks again in %.0f s", WATCH_S)

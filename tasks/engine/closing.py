@@ -2,8 +2,9 @@
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,15 @@ from config.logs import log_context
 from config.settings import Settings
 from tasks.engine.errors import BackupError
 from tasks.engine.faultpoints import fault_point
-from tasks.engine.journal import Journal
+from tasks.engine.journal import Journal, RunRecord
 from tasks.engine.lease import Lease
 from tasks.engine.page.writing import write_page_or_tell
 from tasks.engine.recovery import Ending
 from tasks.engine.report import build_report
 from tasks.engine.storage import PART_SUFFIX, atomic_write, report_path, run_key_path
+from tasks.engine.telling.announce import announce, look
+from tasks.engine.telling.delivery import deliver, sentences
+from tasks.engine.telling.outbox import Undelivered
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +42,9 @@ def close_run(
     record = journal.run(run_id)
     if record is None or record.state == "ended":
         return None
+    undelivered = _undelivered(journal)
     report = build_report(
-        record,
+        _with_warnings(record, sentences(undelivered, settings)),
         journal.steps(run_id),
         outcome=ending.outcome,
         error=ending.error,
@@ -49,6 +54,8 @@ def close_run(
     if not journal.end_run(run_id, outcome=ending.outcome, error=ending.error, report=report, closer=closer):
         return None
     fault_point("closed")
+    with suppress(BackupError):  # else the next report tells it once more
+        journal.outbox.mark_reported(undelivered)
     tell_outcome(report, settings=settings, journal=journal, lease=lease, tell=tell)
     return report
 
@@ -56,7 +63,10 @@ def close_run(
 def tell_outcome(
     report: Mapping[str, Any], *, settings: Settings, journal: Journal, lease: Lease | None, tell: Teller
 ) -> None:
-    """Log, report file, lock, page, result backend: each on its own, none stops the others; again when cut off."""
+    """Log, report file, lock, page, result backend, people: each on its own, none stops the others; again if cut off.
+
+    People come last: a channel that hangs delays neither the next run nor who waits for this one.
+    """
     told, run_id = True, report["run_id"]
     actions: dict[str, Callable[[], None]] = {
         "log": lambda: _log_once(report, journal),
@@ -66,6 +76,7 @@ def tell_outcome(
         # Before the backend: who has the result finds the page that shows it.
         "page": lambda: write_page_or_tell(settings, journal),
         "backend": lambda: tell(report),
+        "people": lambda: announce(report, settings=settings, journal=journal, now=datetime.now(UTC)),
     }
     with log_context(run_id):
         for name, action in actions.items():
@@ -75,8 +86,10 @@ def tell_outcome(
             except BackupError as error:
                 told = False
                 log.warning("the outcome of run %s could not be told everywhere: %s", run_id, error)
-    if told:
-        journal.keep(run_id, told=True)
+        if told:
+            journal.keep(run_id, told=True)
+        _look(settings, journal)
+        deliver(settings=settings, journal=journal, now=datetime.now(UTC))
 
 
 def tell_again(*, settings: Settings, journal: Journal, lease: Lease | None, tell: Teller) -> None:
@@ -84,6 +97,26 @@ def tell_again(*, settings: Settings, journal: Journal, lease: Lease | None, tel
     for record in journal.runs(limit=50):
         if record.state == "ended" and record.report is not None and not record.facts.get("told"):
             tell_outcome(record.report, settings=settings, journal=journal, lease=lease, tell=tell)
+
+
+def _look(settings: Settings, journal: Journal) -> None:
+    """Where no worker looks at the clock every minute (`run --here` from cron), each run does."""
+    try:
+        look(settings=settings, journal=journal, now=datetime.now(UTC))
+    except BackupError as error:
+        log.warning("whether the copy is too old could not be looked up: %s", error)
+
+
+def _undelivered(journal: Journal) -> list[Undelivered]:
+    """Notices that some channel did not take, for the report to tell of."""
+    try:
+        return journal.outbox.undelivered(unreported=True)
+    except BackupError:
+        return []
+
+
+def _with_warnings(record: RunRecord, warnings: Sequence[str]) -> RunRecord:
+    return replace(record, facts={**record.facts, "warnings": [*record.facts.get("warnings", []), *warnings]})
 
 
 def _log_once(report: Mapping[str, Any], journal: Journal) -> None:

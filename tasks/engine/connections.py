@@ -52,6 +52,7 @@ class Server:
     watch: Watch
     read_only: bool = False
     connect_timeout_s: int = 20
+    tries: int = _TRIES
 
     @property
     def shown(self) -> str:
@@ -106,12 +107,12 @@ class Server:
             **url.params,
             "application_name": self.application_name,
         }
-        for attempt in range(1, _TRIES + 1):
+        for attempt in range(1, self.tries + 1):
             self.watch.check()
             try:
                 return psycopg2.connect(**parameters)
             except psycopg2.OperationalError as error:
-                if attempt == _TRIES or not _worth_another_try(error):
+                if attempt == self.tries or not _worth_another_try(error):
                     raise self._not_connected(error) from None
                 time.sleep(min(_PAUSE_S * attempt, self.watch.remaining_s))
         raise AssertionError("unreachable")

@@ -165,3 +165,4 @@ def _forget(settings: Settings, journal: Journal) -> None:
         if record.state == "ended" and record.started_at < before and record.stamp not in needed:
             report_path(settings.backup_dir, record.stamp).unlink(missing_ok=True)
     journal.forget_before(before, except_stamps=needed)
+    journal.outbox.forget_before(before)

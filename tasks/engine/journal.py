@@ -16,6 +16,7 @@ from sqlalchemy.engine import Connection
 from tasks.engine.journal_engine import JournalUnavailable, explained, open_engine
 from tasks.engine.journal_records import LONGEST_ALLOWANCE, RunRecord, StepRecord
 from tasks.engine.journal_tables import meta, metadata, runs, steps
+from tasks.engine.telling.outbox import Outbox
 
 __all__ = ["Journal", "JournalUnavailable", "RunRecord", "StepRecord"]
 
@@ -38,6 +39,11 @@ class Journal:
                 f"the journal has schema version {version}, this program knows {_SCHEMA_VERSION}; "
                 "use the program's newer version, or another JOURNAL_URL"
             )
+
+    @property
+    def outbox(self) -> Outbox:
+        """What people are to be told."""
+        return Outbox(self._engine, pair=self.pair)
 
     def close(self) -> None:
         self._engine.dispose()

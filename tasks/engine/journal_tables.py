@@ -63,3 +63,29 @@ steps = sa.Table(
     sa.Column("took_s", sa.Float),
     sa.Column("summary", sa.Text),
 )
+
+# What people are to be told, and how far each channel has it.
+notices = sa.Table(
+    "rns_notices",
+    metadata,
+    sa.Column("key", sa.String(200), primary_key=True),  # what may be told only once
+    sa.Column("pair", sa.String(20), nullable=False, index=True),
+    sa.Column("kind", sa.String(20), nullable=False),
+    sa.Column("cause", sa.Text, nullable=False),
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.Column("made_at", Instant, nullable=False),
+)
+
+deliveries = sa.Table(
+    "rns_deliveries",
+    metadata,
+    sa.Column("key", sa.String(200), primary_key=True),
+    sa.Column("channel", sa.String(20), primary_key=True),  # an id: the address is a secret
+    sa.Column("pair", sa.String(20), nullable=False, index=True),
+    sa.Column("state", sa.String(10), nullable=False),  # waiting, sent, failed, dropped
+    sa.Column("tries", sa.Integer, nullable=False),
+    sa.Column("due_at", Instant, nullable=False),
+    sa.Column("error", sa.Text),
+    sa.Column("reported", sa.Boolean, nullable=False),  # whether a run's report has told that it failed
+)

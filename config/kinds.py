@@ -125,7 +125,7 @@ def _read_path(value: object) -> Path:
 def _read_file(value: object, others: ValidationInfo) -> Path:
     """A file whose folder is BACKUP_DIR when none is named."""
     if value is not None:
-        if not str(value).strip() or "\0" in str(value):
+        if not str(value).strip() or "\0" in str(value) or "://" in str(value):
             raise ValueError("must be the path of a file")
         return Path(str(value).strip()).expanduser().absolute()
     folder: Path | None = others.data.get("backup_dir")

@@ -2,16 +2,21 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from tests.faults import hurried_times
 from tests.faults.cell import OUTCOME_BOUND_S, READER_BOUND_S, Verdict
+from tests.faults.figures import as_lines, as_tables
 from tests.faults.instants import instants_of
+from tests.faults.proofs import Proofs
 
 _HEAD = """# Reliability, measured
 
 Written by `{command}` on {date:%Y-%m-%d %H:%M} UTC, of commit {commit}, in {took_min:.0f} minutes.
 Do not edit: run it again.
+"""
+_CELLS = """## How it is measured
 
 A cell is one run that is struck: a victim dies (or stops, or is cut off) at an instant. A supervisor starts a worker
 that has ended, and a reconcile is sent every second, where beat sends one every minute. Then these are asked of the
@@ -19,67 +24,92 @@ servers and the files:
 
 - the backup database holds, by a full comparison that shares no code with the engine's, its old or its new content;
 - with `swap`, a reader that reconnects all the time never waited longer than {reader_s:g} s nor saw no tables;
-- the run has a final outcome within {outcome_s:g} s, and a true one: `succeeded` when and only when the content is new;
+- the run has a final outcome within {outcome_s:g} s (where Redis is away: of its being back), and a true one:
+  `succeeded` when and only when the content is new;
 - nothing is left: no process, session, database beside the target, half-written file, service file, lock;
 - journal, report file, result backend and log say the same;
-- the next run succeeds, with nobody's help.
+- the next run succeeds, with nobody's help (at random instants: the blows come in pairs, two runs in a row are
+  struck, and the one after them succeeds).
+
+An instant is a named line of the code, or pg_dump before its work, with half of its file written, and after its work;
+`publishing.*` are between the statements of the publishing transaction, in the server; `*.done` is between the end of
+a step and the next one's start; `rollback.*` and `settled` are inside the rollback of a copy that somebody wrote to.
+Where a run by the one method does the same as by the other, the methods take turns.
+
+| victim | what happens to it |
+|---|---|
+| child, main, group | the process that works, the worker's main process, all of the worker: killed |
+| paused | the process that works sleeps until somebody else has ended its run, then goes on |
+| frozen | the whole worker and its programs sleep, as a host would; a second worker ends the run; then they go on |
+| pg_dump | killed |
+| backend, backend crash | the run's sessions at the target are ended; a server process is killed, and with it all |
+| target, source | the server stops at once, as in a crash, and starts again |
+| redis, redis emptied | killed, back with its append-only file; killed, back with nothing |
+| redis gone, redis gone for 60 s | away for {redis_gone_s:g} s (as the times below are hurried); for a minute |
+| beat | killed while it sends the run, or while the run works; the run of a slot is one run, always |
+| network | connections are reset, stall for 4 s, stall for ever, or are slow for the whole run |
 
 So that cells take seconds, a run counts as dead after {alive_s:g} s of silence here, not {real_alive_s:g} s, and a
 message may wait {handover_s:g} s between two steps, not {real_handover_s:g} s; the steps' limits are 15 s. In
 production a dead run has its outcome within {real_handover_s:g} s, a minute of beat's, and what undoing it takes.
 """
-
-
-_PART = """**A part of the matrix: what is not in the tables below was not played.** The command was stopped before
-{unplayed} of its cells.
+_PART = """**A part only: what is not in the tables below was not played.** {unplayed} cells were left when the command
+was stopped.
 """
 
 
-def document(
-    verdicts: Sequence[Verdict],
-    *,
-    command: str,
-    commit: str,
-    took_s: float,
-    seed: int | None,
-    complete: bool,
-    unplayed: int,
-) -> str:
-    """The page. complete: all that the plan holds was played; unplayed: cells before which the command was stopped."""
-    fixed = [verdict for verdict in verdicts if verdict.cell.after_s is None]
-    chance = [verdict for verdict in verdicts if verdict.cell.after_s is not None]
-    parts = [
-        _HEAD.format(
-            command=command,
-            date=datetime.now(UTC),
-            commit=commit,
-            took_min=took_s / 60,
-            reader_s=READER_BOUND_S,
-            outcome_s=OUTCOME_BOUND_S,
-            alive_s=hurried_times.ALIVE_S,
-            handover_s=hurried_times.HANDOVER_S,
-            real_alive_s=hurried_times.REAL_ALIVE_S,
-            real_handover_s=hurried_times.REAL_HANDOVER_S,
-        ),
-        "" if complete else _PART.format(unplayed=unplayed),
-        _figures(fixed, chance, seed),
-        *(_table(method, fixed) for method in ("swap", "in_place")),
-        _random_table(chance),
-        _failures(verdicts),
-    ]
-    return "\n".join(part for part in parts if part)
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """What one command has found. complete: all that the plan holds was played, and all proofs."""
 
+    verdicts: Sequence[Verdict]
+    proofs: Proofs
+    command: str
+    commit: str
+    took_s: float
+    seed: int
+    unplayed: int
+    complete: bool
 
-def _figures(fixed: Sequence[Verdict], chance: Sequence[Verdict], seed: int | None) -> str:
-    every = [*fixed, *chance]
-    gaps = [verdict.reader_gap_s for verdict in every if verdict.reader_gap_s is not None]
-    rows = [
-        ("cells that held", _of(fixed)),
-        (f"random instants that held (seed {seed})", _of(chance)),
-        ("longest time from the blow to the outcome", f"{max((v.to_outcome_s for v in every), default=0):.1f} s"),
-        ("longest gap of a reader (swap)", f"{max(gaps, default=0):.2f} s, in {len(gaps)} cells"),
-    ]
-    return "## Figures\n\n| what | figure |\n|---|---|\n" + "".join(f"| {what} | {figure} |\n" for what, figure in rows)
+    def text(self) -> str:
+        fixed = [verdict for verdict in self.verdicts if verdict.cell.after_s is None]
+        chance = [verdict for verdict in self.verdicts if verdict.cell.after_s is not None]
+        parts = [
+            _HEAD.format(command=self.command, date=datetime.now(UTC), commit=self.commit, took_min=self.took_s / 60),
+            "" if self.complete else _PART.format(unplayed=self.unplayed),
+            self._figures(fixed, chance),
+            self._failures(),
+            _CELLS.format(
+                reader_s=READER_BOUND_S,
+                outcome_s=OUTCOME_BOUND_S,
+                redis_gone_s=hurried_times.REDIS_GONE_S,
+                alive_s=hurried_times.ALIVE_S,
+                handover_s=hurried_times.HANDOVER_S,
+                real_alive_s=hurried_times.REAL_ALIVE_S,
+                real_handover_s=hurried_times.REAL_HANDOVER_S,
+            ),
+            *(_table(method, fixed) for method in ("swap", "in_place")),
+            _random_table(chance),
+            as_tables(self.proofs.figures),
+        ]
+        return "\n".join(part for part in parts if part)
+
+    def _figures(self, fixed: Sequence[Verdict], chance: Sequence[Verdict]) -> str:
+        gaps = [verdict.reader_gap_s for verdict in self.verdicts if verdict.reader_gap_s is not None]
+        by_length = sorted(self.verdicts, key=lambda verdict: verdict.to_outcome_s)
+        longest = f"{by_length[-1].to_outcome_s:.1f} s ({by_length[-1].cell})" if by_length else "none was measured"
+        rows = [
+            ("cells that held", _of(fixed)),
+            (f"random instants that held (seed {self.seed})", _of(chance)),
+            ("longest time from the blow to a true outcome", longest),
+            ("longest gap of a reader (swap)", f"{max(gaps, default=0):.2f} s, in {len(gaps)} cells"),
+            *as_lines(self.proofs.figures),
+        ]
+        return "## Figures\n\n| what | figure |\n|---|---|\n" + "".join(f"| {what} | {of} |\n" for what, of in rows)
+
+    def _failures(self) -> str:
+        bad = [*(str(verdict) for verdict in self.verdicts if verdict.failures), *self.proofs.failures]
+        return "## What did not hold\n\n" + "".join(f"- {' '.join(each.split())}\n" for each in bad) if bad else ""
 
 
 def _table(method: str, verdicts: Sequence[Verdict]) -> str:
@@ -109,11 +139,6 @@ def _random_table(verdicts: Sequence[Verdict]) -> str:
         outcomes = sorted({verdict.outcome or "never begun" for verdict in some})
         lines.append(f"| {victim} | {method} | {_of(some)} | {', '.join(outcomes)} |")
     return "\n".join(lines) + "\n"
-
-
-def _failures(verdicts: Sequence[Verdict]) -> str:
-    bad = [verdict for verdict in verdicts if verdict.failures]
-    return "## What did not hold\n\n" + "".join(f"- {verdict}\n" for verdict in bad) if bad else ""
 
 
 def _of(verdicts: Sequence[Verdict]) -> str:

@@ -14,6 +14,7 @@ QUEUE = "railway_neon_sync"
 
 _PATIENCE_TRIES = 600
 _RECONCILE_EXPIRES_S = 50
+OFFSITE_EVERY_MINUTES = 15
 _SOCKET_CONNECT_S = 5
 _SOCKET_S = 30
 _HEALTH_CHECK_S = 25
@@ -40,7 +41,7 @@ def impatient_options() -> dict[str, Any]:
 
 
 def beat_schedule(settings: Settings) -> dict[str, dict[str, Any]]:
-    """The two daily jobs under their ids, and reconcile every minute."""
+    """The two daily jobs under their ids, reconcile every minute, and the off-site copy where there is one."""
     jobs = {
         job.job_id: {
             "task": "tasks.run_backup",
@@ -68,7 +69,12 @@ def beat_schedule(settings: Settings) -> dict[str, dict[str, Any]]:
             "ignore_result": True,
         },
     }
-    return {**jobs, "reconcile": reconcile}
+    offsite = {
+        "task": "tasks.copy_offsite",
+        "schedule": crontab(minute=f"*/{OFFSITE_EVERY_MINUTES}"),
+        "options": {"expires": OFFSITE_EVERY_MINUTES * 60, "retry": True, "retry_policy": _every_second(5)},
+    }
+    return {**jobs, "reconcile": reconcile, **({"copy_offsite": offsite} if settings.offsite_url else {})}
 
 
 def _every_second(tries: int) -> dict[str, float]:

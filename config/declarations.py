@@ -12,11 +12,15 @@ from config.kinds import (
     BackendUrl,
     Channels,
     Choice,
+    Endpoint,
     Folder,
     JournalUrl,
     LockUrl,
     MetricsFile,
+    OffsiteUrl,
+    OptionalSecret,
     PingUrl,
+    Region,
     ServiceUrl,
     Shown,
     SourceOrTarget,
@@ -87,6 +91,21 @@ class Declarations(BaseSettings):
     encrypt_to: AgeRecipients = Field(
         (),
         description="Public keys of age (`age1...`), commas between them; dumps of the source are encrypted to them.",
+    )
+    offsite_url: OffsiteUrl = Field(
+        None,
+        description="Where verified dumps are copied to: `s3://bucket/folder`, `gs://`, `az://`, `file:///folder`.",
+    )
+    offsite_access_key_id: OptionalSecret = Field(
+        None, description="The key's id at S3; other storages find their credentials in the environment."
+    )
+    offsite_secret_access_key: OptionalSecret = Field(None, description="The key itself.")
+    offsite_endpoint: Endpoint = Field(
+        None, description="The address of an S3 that is not Amazon's, such as `https://s3.example.org`."
+    )
+    offsite_region: Region = Field("us-east-1", description="The region of the bucket; `auto` for Cloudflare R2.")
+    offsite_timeout_s: Annotated[int, Whole("seconds")] = Field(
+        600, description="Limit of one attempt to bring the off-site copy up to date."
     )
     misfire_grace_s: Annotated[int, Whole("seconds", at_most=HALF_A_DAY_S)] = Field(
         600, description="A run that could not start within this time after its slot is missed, not started."

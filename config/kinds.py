@@ -24,6 +24,7 @@ METRICS_NAME = "metrics.prom"
 _REDIS = ("redis", "rediss")
 # The same server under a newer name; neither kombu nor redis-py knows these.
 _SYNONYMS = {"valkey": "redis", "valkeys": "rediss"}
+_STORAGES = ("s3", "gs", "az", "file")
 _BROKER_EXAMPLE = "redis://:password@host:6379/0"
 _ENCODE = "a password that holds @ / : ? # or % must be percent-encoded (@ as %40, / as %2F ...)"
 
@@ -113,6 +114,39 @@ def _read_recipients(value: object) -> tuple[str, ...]:
         except pyrage.RecipientError:
             raise ValueError("must be public keys of age (age1...), with commas between them") from None
     return keys
+
+
+def _read_offsite(value: object) -> str | None:
+    """A place in a storage; None when nothing was set."""
+    text = str(value or "").strip().rstrip("/")
+    parts = urlsplit(text)
+    if not text:
+        return None
+    if parts.scheme not in _STORAGES or not (parts.netloc or parts.path) or "@" in text or parts.query:
+        raise ValueError(f"must be a place such as s3://bucket/folder; there are {', '.join(_STORAGES)}, keys apart")
+    return text
+
+
+def _read_endpoint(value: object) -> str | None:
+    """A server's address; None when nothing was set."""
+    text = str(value or "").strip().rstrip("/")
+    if not text:
+        return None
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.netloc or "@" in text or parts.query or parts.fragment:
+        raise ValueError("must be an address such as https://s3.example.org, without a key in it")
+    return text
+
+
+def _read_region(value: object) -> str:
+    if not re.fullmatch(r"[a-z0-9-]{1,40}", text := str(value).strip()):
+        raise ValueError("must be the name of a region, such as eu-central-1")
+    return text
+
+
+def _read_optional_secret(value: object) -> SecretStr | None:
+    text = _revealed(value).strip() if value is not None else ""
+    return SecretStr(text) if text else None
 
 
 def _read_path(value: object) -> Path:
@@ -256,6 +290,10 @@ ServiceUrl = Annotated[SecretStr, BeforeValidator(_read_service), Secret()]
 BackendUrl = Annotated[SecretStr, BeforeValidator(_read_backend), Secret(), Shown("the broker")]
 LockUrl = Annotated[SecretStr, BeforeValidator(_read_lock), Secret(), Shown("the broker, if it is a Redis")]
 JournalUrl = Annotated[SecretStr, BeforeValidator(_read_journal), Secret(), Shown("`journal.sqlite3` in `BACKUP_DIR`")]
+OffsiteUrl = Annotated[str | None, BeforeValidator(_read_offsite), Shown("nowhere")]
+Endpoint = Annotated[str | None, BeforeValidator(_read_endpoint), Shown("Amazon's")]
+Region = Annotated[str, BeforeValidator(_read_region)]
+OptionalSecret = Annotated[SecretStr | None, BeforeValidator(_read_optional_secret), Secret(), Shown("none")]
 AgeRecipients = Annotated[tuple[str, ...], BeforeValidator(_read_recipients), Shown("none")]
 TableNames = Annotated[tuple[str, ...], BeforeValidator(_read_names)]
 Folder = Annotated[Path, BeforeValidator(_read_path)]

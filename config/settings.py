@@ -81,6 +81,11 @@ class Settings(Declarations):
         return hashlib.sha256(both.encode()).hexdigest()[:8]
 
     @property
+    def offsite_place(self) -> str | None:
+        """Where the off-site copies of this pair lie: another installation's retention must not reach them."""
+        return f"{self.offsite_url}/{self.pair}" if self.offsite_url else None
+
+    @property
     def secrets(self) -> tuple[str, ...]:
         """Every password and token among the settings, raw and percent-encoded, for masking."""
         found = {*self.database_url.secrets, *self.railway_backup_db_url.secrets}
@@ -88,6 +93,8 @@ class Settings(Declarations):
             found |= service_secrets(url)
         for told in (*self.notify_urls, *filter(None, [self.heartbeat_url])):
             found |= told_secrets(told)
+        keys = (self.offsite_access_key_id, self.offsite_secret_access_key)
+        found |= {key.get_secret_value() for key in keys if key}
         return tuple(sorted(found))
 
 

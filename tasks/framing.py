@@ -60,6 +60,7 @@ def step_limit_s(settings: Settings, name: str) -> float:
         "back_up_target": settings.safety_timeout_s,
         "restore_target": settings.restore_timeout_s,
         "verify_target": settings.verify_timeout_s,
+        "finish": _CHECK_LIMIT_S + (settings.offsite_timeout_s if settings.offsite_url else 0),
     }
     return limits.get(name, _CHECK_LIMIT_S)
 

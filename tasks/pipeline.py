@@ -13,7 +13,7 @@ from celery.exceptions import Ignore
 from config.logs import log_context
 from config.schedule import MANUAL
 from tasks import framing, messages
-from tasks.engine import beginning
+from tasks.engine import beginning, finishing
 from tasks.engine.closing import close_run, tell_again
 from tasks.engine.errors import BackupError
 from tasks.engine.faultpoints import fault_point
@@ -81,6 +81,13 @@ def reconcile(self: Task) -> list[str]:
     done = reconcile_all(means, closer=self.request.id or f"reconcile-{uuid.uuid4()}")
     _store_again(means)
     return done
+
+
+@shared_task(name="tasks.copy_offsite")
+def copy_offsite() -> str:
+    """Bring the off-site copy up to date: what a run could not send, and its report. Beat asks for it now and then."""
+    means = current_means()
+    return finishing.copy_offsite(means.settings, means.journal).summary()
 
 
 def start(

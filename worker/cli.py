@@ -9,6 +9,7 @@ from worker.commands.boundary import ExplainingGroup, debug_option
 from worker.commands.demo import demo
 from worker.commands.expire import expire
 from worker.commands.notify_test import notify_test
+from worker.commands.offsite import offsite
 from worker.commands.run import run
 from worker.commands.stewardship import adopt, promote
 
@@ -42,6 +43,7 @@ cli.add_command(adopt)
 cli.add_command(promote)
 cli.add_command(expire)
 cli.add_command(notify_test)
+cli.add_command(offsite)
 
 
 def main() -> None:

@@ -76,5 +76,9 @@ class FenceBroken(BackupError):
     """The target's mark is not the one that was read at the safety backup: somebody else published meanwhile."""
 
 
+class OffsiteFailed(BackupError):
+    """The off-site storage did not take, list or give what it should. Never a reason for a run to fail."""
+
+
 class StorageFull(BackupError, OSError):
     """The disk of the dumps, or the target's, has no room for what must be written."""

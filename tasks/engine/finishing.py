@@ -3,7 +3,7 @@
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,7 +12,8 @@ from config.settings import Settings
 from tasks.engine import retention
 from tasks.engine.errors import BackupError, ServerUnreachable
 from tasks.engine.faultpoints import fault_point
-from tasks.engine.journal import Journal
+from tasks.engine.journal import Journal, RunRecord
+from tasks.engine.offsite import Synced, sync
 from tasks.engine.replacing.swap import drop_own_databases
 from tasks.engine.run import Run
 from tasks.engine.storage import (
@@ -25,6 +26,7 @@ from tasks.engine.storage import (
     remove_file,
     report_path,
 )
+from tasks.engine.watch import Watch
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +68,11 @@ def finish(run: Run) -> Finished:
                 lambda path=verdict.dump.path, reason=verdict.reason: expired.append(expire(path, reason)),  # type: ignore[misc]
             )
     attempt("old reports could not be removed", lambda: _forget(run.settings, run.journal))
+    if run.settings.offsite_url:
+        attempt(
+            "the off-site copy is not made yet, and is tried again every 15 minutes",
+            lambda: run.keep(offsite=copy_offsite(run.settings, run.journal, succeeding=run.id).summary()),
+        )
     attempt("keys of ended runs could not be removed", lambda: _forget_keys(run.settings, run.journal))
     kept = sum(verdict.keep for verdict in verdicts)
     free = free_bytes(run.settings.backup_dir) / 2**20
@@ -96,7 +103,7 @@ def plan_expiry(
     journal: None where it was lost and none is to be made; the reports tell which dumps are verified.
     """
     records = journal.runs() if journal else []
-    newest = next((record for record in records if record.outcome not in {"skipped", "missed"}), None)
+    newest = _newest_that_worked(records)
     states = {record.stamp: (record.run_id, _state(record.state, record.outcome)) for record in records}
     dumps = []
     for path in sorted(settings.backup_dir.glob("*.sql*")):
@@ -122,6 +129,24 @@ def plan_expiry(
         newest_run_held=newest is not None and newest.outcome == "held",
         newest_run_id=newest.run_id if newest else None,
     )
+
+
+def copy_offsite(settings: Settings, journal: Journal, *, succeeding: str | None = None) -> Synced:
+    """The verified dumps here, off-site too; OffsiteFailed or DeadlineExceeded when that cannot be done now."""
+    now = datetime.now(UTC)
+    newest = _newest_that_worked(journal.runs())
+    with Watch("the off-site copy", settings.offsite_timeout_s) as watch:
+        return sync(
+            settings,
+            plan_expiry(settings, journal, now=now, succeeding=succeeding),
+            held=newest is not None and newest.outcome == "held",
+            now=now,
+            watch=watch,
+        )
+
+
+def _newest_that_worked(records: Sequence[RunRecord]) -> RunRecord | None:
+    return next((record for record in records if record.outcome not in {"skipped", "missed"}), None)
 
 
 def _told_state(settings: Settings, stamp: str) -> retention.RunState:

@@ -6,7 +6,17 @@ from typing import Any
 
 from tasks.engine.journal import RunRecord, StepRecord
 
-SHOWN_FACTS = ("method", "method_reason", "source", "target", "source_dump", "safety_dump", "expired", "shrink")
+SHOWN_FACTS = (
+    "method",
+    "method_reason",
+    "source",
+    "target",
+    "source_dump",
+    "safety_dump",
+    "expired",
+    "shrink",
+    "offsite",
+)
 
 
 def build_report(

@@ -19,6 +19,8 @@ _PLACEHOLDER = re.compile(r"<[^>]*>")
 _SETTING = re.compile(r"\b[A-Z]{2,}(?:_[A-Z]+)+\b")
 # Names in capitals that are other programs', a word of log lines, the form of a stamp.
 OTHERS = {"FLOWER_ADDRESS", "FLOWER_BASIC_AUTH", "FLOWER_READ_ONLY", "ON_ERROR_STOP", "PR_SET_PDEATHSIG"}
+# What the libraries of off-site storages read.
+OTHERS |= {"GOOGLE_APPLICATION_CREDENTIALS", "AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_ACCOUNT_KEY"}
 OTHERS |= {"BACKUP_STORAGE", "RNS_ENV_FILE", "YYYYMMDD_HHMMSS"}
 
 

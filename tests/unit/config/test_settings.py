@@ -48,6 +48,12 @@ def test_two_addresses_are_enough() -> None:
         "min_dump_bytes": 10240,
         "dump_compression": "none",
         "encrypt_to": (),
+        "offsite_url": None,
+        "offsite_access_key_id": None,
+        "offsite_secret_access_key": None,
+        "offsite_endpoint": None,
+        "offsite_region": "us-east-1",
+        "offsite_timeout_s": 600,
         "misfire_grace_s": 600,
         "restore_method": "auto",
         "journal_url": settings.journal_url,
@@ -131,6 +137,11 @@ SINGLE_FAULTS = [
     ("HEARTBEAT_URL", "hc-ping.com/geheim", "must be a URL like https://hc-ping.com/<your check's uuid>"),
     ("HEARTBEAT_URL", "https://h:x/geheim", "must be a URL like https://"),
     ("METRICS_FILE", "a\0b", "must be the path of a file, not 'a\\x00b'"),
+    ("OFFSITE_URL", "ftp://x/y", "must be a place such as s3://bucket/folder; there are s3, gs, az, file, keys apart"),
+    ("OFFSITE_URL", "s3://key:secret@bucket/x", "must be a place such as s3://bucket/folder"),
+    ("OFFSITE_ENDPOINT", "s3.example.org", "must be an address such as https://s3.example.org, without a key in it"),
+    ("OFFSITE_REGION", "my region", "must be the name of a region, such as eu-central-1, not 'my region'"),
+    ("OFFSITE_TIMEOUT_S", "0", f"{WHOLE} seconds above 0, not '0'"),
     ("LOG_LEVEL", "loud", "must be one of DEBUG, INFO, WARNING, ERROR, CRITICAL, not 'loud'"),
     ("LOG_FORMAT", "xml", "must be one of text, json, not 'xml'"),
     ("KEEP_OWNERS", "maybe", "must be true or false, not 'maybe'"),
@@ -170,7 +181,8 @@ def test_a_secret_key_in_the_place_of_a_public_one_is_refused_and_not_shown() ->
 
 
 def test_the_table_of_faults_names_every_setting_that_can_be_wrong() -> None:
-    free = {"pg_bin_dir"}  # any path is one
+    # Any path, any text is one; the storage says whether it is its own.
+    free = {"pg_bin_dir", "offsite_access_key_id", "offsite_secret_access_key"}
     assert {name.lower() for name, _text, _said in SINGLE_FAULTS} == set(setting_names()) - free
 
 

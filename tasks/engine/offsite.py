@@ -1,0 +1,252 @@
+"""Copies of verified dumps off-site: what is missing there is sent, what has expired there is deleted.
+
+What is there, the storage itself says: nothing about it is remembered here, so nothing can be remembered wrongly.
+"""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import obstore
+from obstore.store import LocalStore, from_url
+from pydantic import SecretStr
+
+from config.settings import Settings
+from tasks.engine import retention
+from tasks.engine.errors import BackupError, OffsiteFailed
+from tasks.engine.storage import (
+    REPORTS_DIR,
+    atomic_write,
+    instant_of,
+    manifest_path,
+    parse_dump_name,
+    part_path,
+    publish_part,
+    report_path,
+)
+from tasks.engine.watch import Watch
+
+log = logging.getLogger(__name__)
+
+_BLOCK_BYTES = 8 << 20  # each is one part of an upload
+_REQUEST_S = 60
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredDump:
+    """A dump that lies off-site whole: its manifest came last."""
+
+    name: str
+    stamp: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Synced:
+    """What one look at the storage led to."""
+
+    sent: tuple[str, ...]
+    deleted: tuple[str, ...]
+    stored: tuple[StoredDump, ...]  # afterwards, the newest first
+
+    def summary(self) -> str:
+        return f"{len(self.sent)} file(s) sent, {len(self.deleted)} deleted, {len(self.stored)} dump(s) there"
+
+
+class Offsite:
+    """The storage, at the place of one pair of databases; whatever goes wrong there is told as OffsiteFailed."""
+
+    def __init__(self, settings: Settings, watch: Watch) -> None:
+        self._settings, self._watch = settings, watch
+        self._store = _open_store(settings)
+
+    def sizes(self) -> dict[str, int]:
+        """What lies there, by name."""
+        with self._translated("listed"):
+            return {str(entry["path"]): int(entry["size"]) for chunk in obstore.list(self._store) for entry in chunk}
+
+    def send(self, path: Path, name: str) -> None:
+        """Seen there when it is whole; in pieces, so that the deadline holds within a file too."""
+        with self._translated(f"sent ({name})"), path.open("rb") as file:
+            obstore.put(self._store, name, self._pieces(file))
+        log.info("BACKUP_STORAGE sent %s off-site (%.2f MB)", name, path.stat().st_size / 2**20)
+
+    def fetch(self, name: str) -> Iterator[bytes]:
+        """The bytes of one file, in pieces."""
+        with self._translated(f"fetched ({name})"):
+            for piece in obstore.get(self._store, name).stream(_BLOCK_BYTES):
+                self._watch.check()
+                yield bytes(piece)
+
+    def delete(self, name: str, reason: str) -> None:
+        with self._translated(f"deleted ({name})"):
+            obstore.delete(self._store, name)
+        log.info("BACKUP_STORAGE removed %s off-site: %s", name, reason, extra={"event": "expired_offsite"})
+
+    def _pieces(self, file: Any) -> Iterator[bytes]:
+        while piece := file.read(_BLOCK_BYTES):
+            self._watch.check()
+            yield piece
+
+    @contextmanager
+    def _translated(self, what: str) -> Iterator[None]:
+        self._watch.check()
+        try:
+            yield
+        except BackupError:
+            raise
+        except (obstore.exceptions.BaseError, OSError, ValueError) as error:
+            raise OffsiteFailed(
+                f"off-site, at {self._settings.offsite_place}, nothing could be {what}: {_reason(error)}; "
+                "see that OFFSITE_URL and its key are right; it is tried again by itself"
+            ) from error
+
+
+def sync(
+    settings: Settings, verdicts: Sequence[retention.Verdict], *, held: bool, now: datetime, watch: Watch
+) -> Synced:
+    """Send what is missing, then delete what has expired.
+
+    verdicts: retention's about the dumps here; held: whether the newest run is, so that nothing expires.
+    """
+    offsite = Offsite(settings, watch)
+    there = offsite.sizes()
+    sent = []
+    for path, name in files_to_send(settings.backup_dir, verdicts):
+        if there.get(name) != path.stat().st_size:
+            offsite.send(path, name)
+            there[name] = path.stat().st_size
+            sent.append(name)
+    deleted = []
+    for verdict in plan_offsite_expiry(stored_dumps(there), settings=settings, now=now, held=held):
+        if not verdict.keep:
+            for name in (*_companions(verdict.dump.path.name), verdict.dump.path.name):
+                if there.pop(name, None) is not None:
+                    offsite.delete(name, verdict.reason)
+                    deleted.append(name)
+    synced = Synced(sent=tuple(sent), deleted=tuple(deleted), stored=tuple(stored_dumps(there)))
+    log.info("BACKUP_STORAGE off-site: %s", synced.summary(), extra={"event": "offsite"})
+    return synced
+
+
+def files_to_send(directory: Path, verdicts: Sequence[retention.Verdict]) -> Iterator[tuple[Path, str]]:
+    """Of each verified dump that is kept here: the dump, its report, and last its manifest, with their names there.
+
+    The report of a run that has not ended is not written yet: the next look sends it.
+    """
+    for verdict in verdicts:
+        dump = verdict.dump.path
+        if not (verdict.keep and verdict.dump.verified):
+            continue
+        yield dump, dump.name
+        manifest, report = _companions(dump.name)
+        for name in (report, manifest):
+            if (directory / name).exists():
+                yield directory / name, name
+
+
+def stored_dumps(there: Mapping[str, int]) -> list[StoredDump]:
+    """The whole dumps among what lies there, the newest first; what bears no name of ours is not looked at."""
+    found = []
+    for name, size in there.items():
+        parsed = parse_dump_name(name)
+        if parsed is not None and parsed[0] == "source" and manifest_path(Path(name)).name in there:
+            found.append(StoredDump(name=name, stamp=parsed[1], size_bytes=size))
+    return sorted(found, key=lambda dump: (dump.stamp, dump.name), reverse=True)
+
+
+def plan_offsite_expiry(
+    stored: Sequence[StoredDump], *, settings: Settings, now: datetime, held: bool
+) -> list[retention.Verdict]:
+    """The same rules as for the disk: only dumps of runs that succeeded are ever sent."""
+    dumps = [
+        retention.KeptDump(
+            run_id=dump.stamp, stamp=instant_of(dump.stamp), path=Path(dump.name), kind="source", state="succeeded"
+        )
+        for dump in stored
+    ]
+    return retention.plan(
+        dumps,
+        keep_days=settings.retention_days,
+        keep_last=settings.retention_keep_last,
+        now=now,
+        newest_run_held=held,
+        newest_run_id=None,
+    )
+
+
+def choose(stored: Sequence[StoredDump], wanted: str) -> StoredDump:
+    """By `latest`, a stamp or a file's name; OffsiteFailed when there is none."""
+    for dump in stored:
+        if wanted in {"latest", dump.stamp, dump.name}:
+            return dump
+    raise OffsiteFailed(f"no dump {wanted} lies off-site; `railway-neon-sync offsite` lists what does")
+
+
+def fetch(settings: Settings, watch: Watch, dump: StoredDump) -> Path:
+    """Bring a dump, its manifest and its report into the backup directory; returns the dump's path."""
+    offsite, final = Offsite(settings, watch), settings.backup_dir / dump.name
+    there = offsite.sizes()
+    part = part_path(final)
+    part.unlink(missing_ok=True)
+    part.touch(mode=0o600)
+    with part.open("wb") as file:
+        for piece in offsite.fetch(dump.name):
+            file.write(piece)
+    publish_part(part, final)
+    for name in _companions(dump.name):
+        if name in there:
+            path = settings.backup_dir / name
+            path.parent.mkdir(mode=0o700, exist_ok=True)
+            atomic_write(path, b"".join(offsite.fetch(name)))
+    log.info("BACKUP_STORAGE fetched %s", dump.name, extra={"event": "file_made"})
+    return final
+
+
+def _companions(dump: str) -> tuple[str, str]:
+    """The manifest first: without it what is left counts as no dump."""
+    stamp = parse_dump_name(dump)[1]  # type: ignore[index]
+    return manifest_path(Path(dump)).name, f"{REPORTS_DIR}/{report_path(Path(), stamp).name}"
+
+
+def _open_store(settings: Settings) -> Any:
+    place = settings.offsite_place
+    if place is None:
+        raise OffsiteFailed("OFFSITE_URL is not set: there is no off-site storage")
+    parts = urlsplit(place)
+    if parts.scheme == "file":
+        return LocalStore(Path(parts.path), mkdir=True)
+    limit_s = min(_REQUEST_S, settings.offsite_timeout_s)
+    client: dict[str, Any] = {"connect_timeout": "10s", "timeout": f"{limit_s}s"}
+    options: dict[str, Any] = {
+        "client_options": client,
+        "retry_config": {"max_retries": 3, "retry_timeout": timedelta(seconds=limit_s)},
+    }
+    if parts.scheme == "s3":
+        endpoint = settings.offsite_endpoint
+        config = {
+            "region": settings.offsite_region,
+            "endpoint": endpoint,
+            "access_key_id": _revealed(settings.offsite_access_key_id),
+            "secret_access_key": _revealed(settings.offsite_secret_access_key),
+        }
+        options["config"] = {name: value for name, value in config.items() if value}
+        client["allow_http"] = (endpoint or "").startswith("http://")
+    try:
+        return from_url(place, **options)
+    except obstore.exceptions.BaseError as error:
+        raise OffsiteFailed(f"OFFSITE_URL cannot be used: {_reason(error)}") from error
+
+
+def _revealed(key: SecretStr | None) -> str | None:
+    return key.get_secret_value() if key else None
+
+
+def _reason(error: BaseException) -> str:
+    """What a person can use of the library's message, which goes on with the server's XML and its own insides."""
+    return str(error).strip().splitlines()[0].partition(": <")[0][:300]

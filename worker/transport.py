@@ -16,7 +16,7 @@ from kombu.transport import TRANSPORT_ALIASES, redis
 log = logging.getLogger(__name__)
 
 _LONGEST_NAME = 80
-_TEXTS = ("task", "id", "root_id", "parent_id", "eta", "expires", "lang", "origin", "argsrepr", "kwargsrepr")
+_TEXTS = ("task", "id", "root_id", "parent_id", "eta", "lang", "origin", "argsrepr", "kwargsrepr")
 _SHAPE = (list, dict, dict)  # of a task's body
 
 
@@ -60,7 +60,7 @@ def what_is_wrong(message: object) -> str | None:
     properties, headers = message.get("properties"), message.get("headers")
     if not isinstance(properties, Mapping) or not _has_address(properties):
         return "its properties are missing"
-    if not isinstance(headers, Mapping) or not all(_is_text(headers.get(name)) for name in _TEXTS):
+    if not isinstance(headers, Mapping) or not _are_headers(headers):
         return "its headers are no message's"
     body = _body(message.get("body"), properties.get("body_encoding"))
     if not body:
@@ -71,6 +71,13 @@ def what_is_wrong(message: object) -> str | None:
 
 def _has_address(properties: Mapping[str, object]) -> bool:
     return isinstance(properties.get("delivery_info"), Mapping) and isinstance(properties.get("delivery_tag"), str)
+
+
+def _are_headers(headers: Mapping[str, object]) -> bool:
+    """A task expires at an instant written as text, a question to the worker (`inspect ping`) after so many seconds."""
+    expires = headers.get("expires")
+    of_its_kind = _is_text(expires) if "task" in headers else isinstance(expires, int | float | None)
+    return of_its_kind and all(_is_text(headers.get(name)) for name in _TEXTS)
 
 
 def _is_text(value: object) -> bool:

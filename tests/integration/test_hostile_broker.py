@@ -5,6 +5,8 @@ import json
 import os
 import pickle
 import re
+import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -152,6 +154,16 @@ def test_whatever_lies_in_the_queue_runs_nothing_and_the_worker_lives(hit: Deplo
     assert not hit.worker.ended()
     assert "Unrecoverable error" not in hit.worker.text
     assert "Restoring" not in hit.worker.text
+
+
+def test_a_worker_that_dropped_all_that_still_answers_questions(hit: Deployed) -> None:
+    """By them containers and operators know that it lives."""
+    installation = hit.installation
+    command = [sys.executable, "-m", "celery", "-A", "worker", "inspect", "ping", "--timeout=10"]
+    done = subprocess.run(
+        command, env=installation.environment, cwd=installation.home, capture_output=True, text=True, check=False
+    )
+    assert "worker@tests: OK" in done.stdout, done.stdout + done.stderr
 
 
 def test_what_lies_in_the_queue_is_told(hit: Deployed) -> None:

@@ -3,9 +3,12 @@
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
+import yaml
 
+ROOT = Path(__file__).parents[2]
 IMAGE = "railway-neon-sync:local"
 
 
@@ -23,20 +26,25 @@ def _why_not() -> str | None:
     return None if done.returncode == 0 else f"no container engine answers: {done.stderr.strip()}"
 
 
-@pytest.fixture(scope="session")
+def image_of(service: str) -> str:
+    """The image that docker-compose.yml pins for a service."""
+    return str(yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"][service]["image"])
+
+
+@pytest.fixture(scope="session", autouse=True)
 def engine() -> None:
-    """An engine that answers; it may be any that `docker` finds, by DOCKER_HOST or its context."""
+    """An engine that answers, before any other fixture asks it; it may be any that `docker` finds."""
     if reason := _why_not():
         assert "COMPOSE_TEST" not in os.environ, reason
         pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")
-def image(engine: None) -> str:  # noqa: ARG001 - it must answer
+def image() -> str:
     """The image of this checkout. COMPOSE_TEST=1 (`make compose-test`) builds it; otherwise it is taken as it is."""
     if "COMPOSE_TEST" in os.environ:
         network = os.environ.get("COMPOSE_TEST_BUILD_NETWORK", "default")
-        docker("build", f"--network={network}", f"--tag={IMAGE}", ".", timeout_s=1800)
+        docker("build", f"--network={network}", f"--tag={IMAGE}", str(ROOT), timeout_s=1800)
     elif not docker("images", "--quiet", IMAGE).strip():
         pytest.skip(f"there is no image {IMAGE} here: `docker compose build` or `make compose-test` makes it")
     return IMAGE

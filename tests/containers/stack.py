@@ -14,11 +14,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tests.containers.conftest import docker
+from tests.containers.conftest import ROOT, docker
 from tests.support.workers import wait_until
 from worker.demo.servers import free_port
 
-ROOT = Path(__file__).parents[2]
 BACKUPS = "/var/lib/railway-neon-sync/backups"
 GATE = f"{BACKUPS}/gate"
 NODE = "backup@worker"

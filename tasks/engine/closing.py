@@ -70,7 +70,7 @@ def tell_outcome(
     told, run_id = True, report["run_id"]
     actions: dict[str, Callable[[], None]] = {
         "log": lambda: _log_once(report, journal),
-        "file": lambda: _write_report(report, settings),
+        "file": lambda: write_report(report, settings),
         "key": lambda: forget_key(settings.backup_dir, report["stamp"]),
         "lock": lambda: None if lease is None else lease.release(run_id),
         # Before the backend: who has the result finds the page that shows it.
@@ -133,11 +133,19 @@ def forget_key(directory: Path, stamp: str) -> None:
         run_key_path(directory, stamp).unlink()
 
 
-def _write_report(report: Mapping[str, Any], settings: Settings) -> None:
+def write_report(report: Mapping[str, Any], settings: Settings) -> None:
+    """The report as a file beside the dumps."""
     path = report_path(settings.backup_dir, report["stamp"])
-    for part in path.parent.glob(f"{path.name}*{PART_SUFFIX}"):  # the stamp's reservation, and what a crash left
-        part.unlink(missing_ok=True)
-    atomic_write(path, json.dumps(report, indent=2, ensure_ascii=False).encode())
+    text = json.dumps(report, indent=2, ensure_ascii=False).encode()
+    for last in (False, False, True):
+        for part in path.parent.glob(f"{path.name}*{PART_SUFFIX}"):  # the stamp's reservation, and what a crash left
+            part.unlink(missing_ok=True)
+        try:
+            atomic_write(path, text)
+            return
+        except FileNotFoundError:  # a process that tells the same report took our unfinished file for such a leftover
+            if last and not path.exists():
+                raise
 
 
 def _log_outcome(report: Mapping[str, Any]) -> None:

@@ -19,7 +19,7 @@ Do not edit: run it again.
 _CELLS = """## How it is measured
 
 A cell is one run that is struck: a victim dies (or stops, or is cut off) at an instant. A supervisor starts a worker
-that has ended, and a reconcile is sent every second, where beat sends one every minute. Then these are asked of the
+that has ended, and a reconcile is sent every two seconds, by beat every minute. Then these are asked of the
 servers and the files:
 
 - the backup database holds, by a full comparison that shares no code with the engine's, its old or its new content;
@@ -28,8 +28,8 @@ servers and the files:
   `succeeded` when and only when the content is new;
 - nothing is left: no process, session, database beside the target, half-written file, service file, lock;
 - journal, report file, result backend and log say the same;
-- the next run succeeds, with nobody's help (at random instants: the blows come in pairs, two runs in a row are
-  struck, and the one after them succeeds).
+- the next run succeeds, with nobody's help (at random instants: three runs in a row are struck, and the one after
+  them succeeds).
 
 An instant is a named line of the code, or pg_dump before its work, with half of its file written, and after its work;
 `publishing.*` are between the statements of the publishing transaction, in the server; `*.done` is between the end of
@@ -48,6 +48,9 @@ Where a run by the one method does the same as by the other, the methods take tu
 | redis gone, redis gone for 60 s | away for {redis_gone_s:g} s (as the times below are hurried); for a minute |
 | beat | killed while it sends the run, or while the run works; the run of a slot is one run, always |
 | network | connections are reset, stall for 4 s, stall for ever, or are slow for the whole run |
+
+A process that is put to sleep in the midst of writing to the journal keeps the others out of it until it wakes; its
+run has its outcome then.
 
 So that cells take seconds, a run counts as dead after {alive_s:g} s of silence here, not {real_alive_s:g} s, and a
 message may wait {handover_s:g} s between two steps, not {real_handover_s:g} s; the steps' limits are 15 s. In

@@ -7,6 +7,7 @@ from tests.faults.cell import Cell
 from tests.faults.instants import BEFORE_BEAT, DUMPING, PUBLISHING, depends_on_method, instants_of
 
 METHODS = ("swap", "in_place")
+_IN_A_ROW = 3
 _LONGEST_STRIKE_S = 3.5  # a run of the demo's database takes two to four seconds
 _ROLLING_BACK = ("rollback.begin", "put_back.after", "rollback.restored")
 # The kernel ends the pool with its main process, so this victim differs little from the group.
@@ -108,11 +109,11 @@ def _instants(victim: str, method: str, number: int) -> Iterator[str]:
 
 
 def in_rounds(chance: Iterable[Cell]) -> list[tuple[Cell, ...]]:
-    """Random blows in pairs: the run after the first is struck too, the one after the second must succeed."""
+    """Random blows, a few in a row: the run after the first is struck too, the one after the last must succeed."""
     found: list[tuple[Cell, ...]] = []
     for method in METHODS:
         some = [cell for cell in chance if cell.method == method]
-        found += [tuple(some[at : at + 2]) for at in range(0, len(some), 2)]
+        found += [tuple(some[at : at + _IN_A_ROW]) for at in range(0, len(some), _IN_A_ROW)]
     return found
 
 

@@ -67,6 +67,8 @@ def _strike(scene: Scene, cell: Cell, verdict: Verdict) -> AsyncResult | None:
     scene.worker.fault("")
     if held is not None and cell.victim not in PAUSED:
         release(held)
+    if cell.victim == "frozen":
+        scene.start_another_worker()
     if run is None:
         scene.tend()
         run = scene.run_of_slot()
@@ -112,16 +114,16 @@ def _outcome(scene: Scene, verdict: Verdict, run: AsyncResult, began: float) -> 
                 verdict.to_outcome_s = told_since - began
             if _told(scene, run, row["report"]) or time.monotonic() - told_since > SETTLED_S + scene.redis_is_away_s():
                 return True
-        if time.monotonic() - began > SETTLED_S and (row is None or _is_locked_by_a_paused_one(verdict, row)):
+        if time.monotonic() - began > SETTLED_S and (row is None or _is_locked_by_a_paused_one(scene, verdict, row)):
             return False
         time.sleep(_POLL_S)
     verdict.failures.append(f"no outcome within {bound_s:.0f} s: {row and (row['state'], row['facts'])}")
     return False
 
 
-def _is_locked_by_a_paused_one(verdict: Verdict, row: dict[str, Any]) -> bool:
+def _is_locked_by_a_paused_one(scene: Scene, verdict: Verdict, row: dict[str, Any]) -> bool:
     """A process that is stopped while it writes to the journal keeps everybody out until it wakes."""
-    return verdict.cell.victim == "paused" and verdict.cell.after_s is not None and row["state"] != "ended"
+    return verdict.cell.victim in PAUSED and row["state"] != "ended" and scene.journal_is_locked()
 
 
 def _told(scene: Scene, run: AsyncResult, report: dict[str, Any]) -> bool:

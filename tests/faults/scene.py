@@ -27,7 +27,7 @@ from tests.support.installation import Installation, ask
 from tests.support.moved_clock import AS_IT_IS, FILE
 from tests.support.workers import Client, Process, Worker, wait_until
 
-RECONCILE_EVERY_S = 1.0  # stands for beat's minute
+RECONCILE_EVERY_S = 2.0  # a third of the time in which a run counts as dead; beat's minute is three times as long
 _BEFORE_SLOT_S = 4.0
 _NEVER = oracle.Snapshot(content={}, schema={})
 
@@ -89,7 +89,7 @@ class Scene:
         return oracle.differences(expected, replace(found, content=content))
 
     def tend(self) -> None:
-        """Start a worker or a beat that has ended, and send a reconcile every second."""
+        """Start a worker or a beat that has ended, and send a reconcile from time to time."""
         if self.worker.ended():
             self.restarts += 1
             self.worker.start(" ready.")
@@ -160,6 +160,17 @@ class Scene:
         """The journal's row of a run, read without the engine."""
         found = [dict(row) for row in self._ask_journal("SELECT * FROM rns_runs WHERE run_id = ?", run_id)]
         return {**found[0], "report": json.loads(found[0]["report"] or "null")} if found else None
+
+    def journal_is_locked(self) -> bool:
+        """Is somebody in the midst of writing to it, for seconds?"""
+        path = self.installation.backup_dir / "journal.sqlite3"
+        with closing(sqlite3.connect(path, timeout=3, isolation_level=None)) as journal:
+            try:
+                journal.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                return True
+            journal.execute("ROLLBACK")
+        return False
 
     def stored(self, run: AsyncResult) -> dict[str, Any] | None:
         """What the result backend says of the run."""

@@ -43,7 +43,6 @@ def frozen(scene: Scene, _: int) -> None:
     """SIGSTOP to the whole worker and its programs, as a host that sleeps; another host's worker goes on meanwhile."""
     for pid in scene.processes():
         _signal(pid, signal.SIGSTOP)
-    scene.start_another_worker()
 
 
 def pg_dump(scene: Scene, _: int) -> None:

@@ -25,6 +25,7 @@ _SHORTEST_ANYWHERE = 4
 _HARMFUL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "run_id"}
 _CHATTY = ("celery.", "kombu.")
+_FIRST_ARGUMENT = re.compile(r"[(\[]'([^'\s]{1,100})'")
 _HANDLER_NAME = "railway-neon-sync"
 
 
@@ -138,7 +139,18 @@ def _trouble(formatter: logging.Formatter, record: logging.LogRecord) -> list[st
 
 
 def _run_id(record: logging.LogRecord) -> str:
-    return harmless(str(getattr(record, "run_id", None) or run_id_var.get())).replace("\n", " ")
+    return harmless(str(getattr(record, "run_id", None) or _run_of_task(record) or run_id_var.get())).replace("\n", " ")
+
+
+def _run_of_task(record: logging.LogRecord) -> str | None:
+    """Celery's own lines about a task: the entry task's id is the run's, and each step has it as its argument."""
+    data = getattr(record, "data", None)
+    if not isinstance(data, Mapping) or not str(data.get("name")).startswith("tasks."):
+        return None
+    if data["name"] == "tasks.run_backup":
+        return str(data.get("id"))
+    found = _FIRST_ARGUMENT.match(str(data.get("args")))
+    return found[1] if found else None
 
 
 def _instant(record: logging.LogRecord) -> datetime:

@@ -17,6 +17,7 @@ from tasks.engine import beginning, finishing
 from tasks.engine.closing import close_run, tell_again
 from tasks.engine.errors import BackupError
 from tasks.engine.faultpoints import fault_point
+from tasks.engine.metrics import write_metrics_or_tell
 from tasks.engine.recovery import Ending
 from tasks.engine.telling.announce import look
 from tasks.engine.telling.delivery import deliver
@@ -135,6 +136,11 @@ def run_here(means: Means, *, run_id: str | None = None, accept_shrink: str | No
     A run that cannot be ended now, because the target is out of reach, is ended by the next run or by reconcile.
     """
     run_id = run_id or str(uuid.uuid4())
+    with log_context(run_id):
+        return _run_here(means, run_id, accept_shrink)
+
+
+def _run_here(means: Means, run_id: str, accept_shrink: str | None) -> dict[str, Any]:
     cause: Exception | None = None
     try:
         report = start(means, run_id, accept_shrink=accept_shrink, here=True)
@@ -189,8 +195,8 @@ def reconcile_all(means: Means, *, closer: str) -> list[str]:
 def keep_watch(means: Means) -> None:
     """What each worker does every minute by itself, so that it needs no beat, no free process and no broker.
 
-    Slots that nobody started, a copy that is too old, notices that wait to be delivered. Of several workers each
-    notice is made by one.
+    Slots that nobody started, a copy that is too old, notices that wait to be delivered, the metrics. Of several
+    workers each notice is made by one.
     """
     for look_after in (_catch_up, _look_at_the_clock):
         try:
@@ -203,6 +209,7 @@ def _look_at_the_clock(means: Means) -> None:
     now = framing.now()
     look(settings=means.settings, journal=means.journal, now=now)
     deliver(settings=means.settings, journal=means.journal, now=now)
+    write_metrics_or_tell(means.settings, means.journal, now=framing.now(), lease=means.lease)
 
 
 def _end_the_dead(means: Means, closer: str) -> list[str]:

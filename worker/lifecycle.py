@@ -2,11 +2,12 @@
 
 import logging
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 from celery import signals
 
-from config.logs import configure_logging
+from config.logs import NO_RUN, configure_logging, run_id_var
 from config.settings import load_settings
 
 log = logging.getLogger(__name__)
@@ -20,6 +21,8 @@ _stopping = threading.Event()
 def connect_signals() -> None:
     """Strong references: a signal would forget a local receiver."""
     signals.setup_logging.connect(_set_up_logging, weak=False)
+    signals.task_prerun.connect(_enter_run, weak=False)
+    signals.task_postrun.connect(_leave_run, weak=False)
     signals.worker_ready.connect(_look_after_dead_runs, weak=False)
     signals.worker_ready.connect(_begin_watch, weak=False)
     signals.worker_shutting_down.connect(_end_watch, weak=False)
@@ -28,6 +31,18 @@ def connect_signals() -> None:
 def _set_up_logging(**_: Any) -> None:
     settings = load_settings()
     configure_logging(settings.log_level, settings.log_format, settings.secrets)
+
+
+def _enter_run(task_id: str, task: Any, args: Sequence[Any], **_: Any) -> None:
+    """Whatever a worker logs from here to the task's end bears the run's id, lines of libraries among them."""
+    if task.name == "tasks.run_backup":
+        run_id_var.set(task_id)
+    elif task.name.startswith("tasks.") and args:
+        run_id_var.set(str(args[0]))
+
+
+def _leave_run(**_: Any) -> None:
+    run_id_var.set(NO_RUN)
 
 
 def _look_after_dead_runs(**_: Any) -> None:

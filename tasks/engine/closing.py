@@ -15,6 +15,7 @@ from tasks.engine.errors import BackupError
 from tasks.engine.faultpoints import fault_point
 from tasks.engine.journal import Journal, RunRecord
 from tasks.engine.lease import Lease
+from tasks.engine.metrics import write_metrics_or_tell
 from tasks.engine.page.writing import write_page_or_tell
 from tasks.engine.recovery import Ending
 from tasks.engine.report import build_report
@@ -73,8 +74,9 @@ def tell_outcome(
         "file": lambda: write_report(report, settings),
         "key": lambda: forget_key(settings.backup_dir, report["stamp"]),
         "lock": lambda: None if lease is None else lease.release(run_id),
-        # Before the backend: who has the result finds the page that shows it.
+        # Before the backend: who has the result finds the page and the metrics that show it.
         "page": lambda: write_page_or_tell(settings, journal),
+        "metrics": lambda: write_metrics_or_tell(settings, journal, now=datetime.now(UTC), lease=lease),
         "backend": lambda: tell(report),
         "people": lambda: announce(report, settings=settings, journal=journal, now=datetime.now(UTC)),
     }

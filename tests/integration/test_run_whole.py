@@ -94,7 +94,7 @@ def test_the_reports_times_are_iso_8601_in_utc_and_fit_each_other(ran: Ran) -> N
 
 
 def test_each_run_leaves_two_dumps_their_manifests_and_its_report_and_nothing_else(ran: Ran) -> None:
-    expected = {".spare", "journal.sqlite3", "reports", "status.html"}
+    expected = {".spare", "journal.sqlite3", "metrics.prom", "reports", "status.html"}
     for report in ran.reports:
         for stem in (f"source_db_backup_{report['stamp']}", f"backup_safety_{report['stamp']}"):
             expected |= {f"{stem}.sql", f"{stem}.manifest.json"}
@@ -209,6 +209,17 @@ def test_each_steps_own_result_can_be_seen(ran: Ran) -> None:
     lines = _messages(ran, ran.first["run_id"])
     for name in STEPS:
         assert any(re.match(rf"{name} done in \d+\.\d s: ", line) for line in lines), name
+
+
+def test_celerys_own_lines_about_a_run_bear_its_id_too(ran: Ran) -> None:
+    """Received, succeeded: in the main process and in a child of it."""
+    about = [line for line in ran.worker.text.splitlines() if "Task tasks." in line and "reconcile" not in line]
+    assert len(about) >= 2 * 2 * len(STEPS)
+    if ran.installation.extra["LOG_FORMAT"] == "json":
+        found = {json.loads(line)["run_id"] for line in about}
+    else:
+        found = {line.partition("[")[2].partition("]")[0] for line in about}
+    assert found == {report["run_id"] for report in ran.reports}
 
 
 def _messages(ran: Ran, run_id: str) -> list[str]:

@@ -14,3 +14,5 @@ if not all(_user_and_password.partition(":")):
 basic_auth = [_user_and_password]
 # Flower's Terminate ends a step without its rollback.
 read_only = True
+# With the run (a step's one argument), and with the result: while a task works, it says how far it is.
+tasks_columns = "name,uuid,state,args,result,received,runtime"

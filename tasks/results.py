@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from celery import current_app, states
+from celery import current_app, current_task, states
 from celery.exceptions import BackendError, SecurityError
 from kombu.exceptions import DecodeError, OperationalError
 from redis.exceptions import RedisError, ResponseError
@@ -62,11 +62,11 @@ def is_stored(report: Mapping[str, Any]) -> bool:
     return isinstance(stored, dict) and stored.get("outcome") == report["outcome"]
 
 
-def show_progress(task_id: str, name: str, meta: Mapping[str, Any]) -> None:
+def show_progress(task_id: str, name: str, meta: Mapping[str, Any], *, worker: str | None) -> None:
     """Show how far a task is to whoever asks for its result, and in Flower. Never worth a failure."""
     with suppress(*_BACKEND_ERRORS):
         current_app.backend.store_result(task_id, dict(meta), PROGRESS)
-        _send("task-progress", task_id, name=name, result=f"{meta['step']}: {meta['position']}")
+        _send("task-progress", task_id, worker, name=name, result=f"{meta['step']}: {meta['position']}")
 
 
 def _fill(run_id: str, result: object, state: str) -> None:
@@ -83,13 +83,15 @@ def _is_garbage(error: BaseException) -> bool:
 
 
 def _send_event(report: Mapping[str, Any], *, good: bool) -> None:
-    fields = {"result": report["outcome"], "runtime": report["duration_seconds"]}
-    failure = {"exception": report["error"], "traceback": ""}
-    _send("task-succeeded" if good else "task-failed", report["run_id"], **(fields if good else failure))
+    fields: dict[str, Any] = {"result": report["outcome"], "runtime": report["duration_seconds"]}
+    failure = {"result": report["outcome"], "exception": report["error"]}
+    worker = current_task.request.hostname if current_task else None
+    _send("task-succeeded" if good else "task-failed", report["run_id"], worker, **(fields if good else failure))
 
 
-def _send(kind: str, task_id: str, **fields: Any) -> None:
-    with suppress(*_BACKEND_ERRORS), current_app.events.default_dispatcher() as dispatcher:
+def _send(kind: str, task_id: str, worker: str | None, **fields: Any) -> None:
+    """In the worker's name: else Flower would list each of its processes as a worker of its own, gen1234@host."""
+    with suppress(*_BACKEND_ERRORS), current_app.events.default_dispatcher(worker) as dispatcher:
         dispatcher.send(kind, uuid=task_id, **fields)
 
 

@@ -98,13 +98,14 @@ def _show_in(task: Task) -> framing.Show | None:
     if task.request.called_directly:
         return None
 
-    task_id, name = task.request.id, task.name  # known to this thread only, and the showing is another's
+    # Known to this thread only, and the showing is another's.
+    task_id, name, worker = task.request.id, task.name, task.request.hostname
 
     def show(run: Run, step: str, position: Position) -> None:
         meta = {"step": step, "position": str(position)}
-        show_progress(task_id, name, meta)
+        show_progress(task_id, name, meta, worker=worker)
         record = run.journal.run(run.id)
         if record is not None and record.state == "open":
-            show_progress(run.id, "tasks.run_backup", meta)
+            show_progress(run.id, "tasks.run_backup", meta, worker=worker)
 
     return show

@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 _LONGEST_NAME = 80
 _TEXTS = ("task", "id", "root_id", "parent_id", "eta", "lang", "origin", "argsrepr", "kwargsrepr")
 _SHAPE = (list, dict, dict)  # of a task's body
+# Queues of whoever watches, Flower for one: a worker sends what happens to its tasks there, several in one message.
+_EVENT_QUEUES = "celeryev."
 
 
 class PatientChannel(redis.Channel):
@@ -38,7 +40,7 @@ class PatientTransport(redis.Transport):
     Channel = PatientChannel
 
     def _deliver(self, message: Any, queue: str) -> None:
-        if fault := what_is_wrong(message):
+        if fault := what_is_wrong(message, of_events=queue.startswith(_EVENT_QUEUES)):
             _tell(fault, queue=queue)
             return
         super()._deliver(message, queue)  # type: ignore[no-untyped-call]
@@ -50,7 +52,7 @@ def use_patient_transport() -> None:
         TRANSPORT_ALIASES[scheme] = f"{__name__}:{PatientTransport.__name__}"
 
 
-def what_is_wrong(message: object) -> str | None:
+def what_is_wrong(message: object, *, of_events: bool = False) -> str | None:
     """Why the worker could not even refuse this message; None for one that has a message's shape.
 
     What it asks for is Celery's to judge: an unknown task, arguments that do not fit, a pickled body are refused there.
@@ -66,7 +68,9 @@ def what_is_wrong(message: object) -> str | None:
     if not body:
         return "its body cannot be decoded"
     other_kind = message.get("content-type") != "application/json"
-    return None if other_kind or _has_shape(body, of_task="task" in headers) else "its body is no task's"
+    if other_kind or (of_events and _has_shape_of_events(body)) or _has_shape(body, of_task="task" in headers):
+        return None
+    return "its body is no task's"
 
 
 def _has_address(properties: Mapping[str, object]) -> bool:
@@ -104,6 +108,14 @@ def _has_shape(body: bytes, *, of_task: bool) -> bool:
     if not isinstance(found, list) or len(found) != len(_SHAPE):
         return False
     return all(isinstance(part, kind) for part, kind in zip(found, _SHAPE, strict=True))
+
+
+def _has_shape_of_events(body: bytes) -> bool:
+    try:
+        found = json.loads(body)
+    except ValueError:
+        return False
+    return isinstance(found, list) and all(isinstance(event, dict) for event in found)
 
 
 def _tell(fault: str, *, queue: str) -> None:

@@ -36,3 +36,16 @@ def test_a_task_expires_at_an_instant(expires: object, *, right: bool) -> None:
 
 def test_a_question_that_expires_at_a_word_would_end_the_worker_and_is_none() -> None:
     assert what_is_wrong(message({"clock": 1, "expires": "soon"}, {"method": "ping"})) is not None
+
+
+def test_events_that_come_several_in_one_message_reach_who_watches() -> None:
+    """A worker sends what happens to its tasks so; without it, Flower sees no task at all."""
+    events = [{"type": "task-received", "uuid": "one"}, {"type": "task-started", "uuid": "one"}]
+    headers = {"hostname": "worker@tests"}
+    assert what_is_wrong(message(headers, events), of_events=True) is None
+    assert what_is_wrong(message(headers, events[0]), of_events=True) is None
+    assert what_is_wrong(message(headers, [1, 2]), of_events=True) is not None
+
+
+def test_a_list_in_the_workers_own_queue_is_still_no_task() -> None:
+    assert what_is_wrong(message({"hostname": "worker@tests"}, [{"type": "task-received"}])) is not None

@@ -1,6 +1,6 @@
 # The front door. Each target is one line; what is longer is a program in tools/.
 .DEFAULT_GOAL := help
-.PHONY: help demo run test faults check up compose-test
+.PHONY: help demo run test faults check up compose-test pictures
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,6 +19,9 @@ faults: ## Kill, stop and cut off whatever a run needs, at every instant, and wr
 
 check: ## Style, types and unit tests, in seconds
 	@tools/setup dev && tools/check
+
+pictures: ## Make docs/pictures anew: what the demo prints, the status page and Flower (needs Chromium)
+	@tools/setup dev && .venv/bin/python tools/picture.py && PYTHONPATH=. .venv/bin/python tools/screenshots.py
 
 up: ## Start Redis, worker, beat and Flower with Docker Compose
 	@docker compose up --detach --wait

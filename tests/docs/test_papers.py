@@ -102,6 +102,14 @@ def test_the_pictures_can_be_drawn_and_fetch_nothing(name: str, outcome: str) ->
     assert re.findall(r"https?://[^\"')\s]+|url\((?!#)", text) == ["http://www.w3.org/2000/svg"]
 
 
+@pytest.mark.parametrize("name", ["status.png", "status-phone.png", "flower.png"])
+def test_the_photographs_are_shown_and_small(name: str) -> None:
+    picture = (ROOT / "docs" / "pictures" / name).read_bytes()
+    assert picture.startswith(b"\x89PNG\r\n")
+    assert len(picture) < 250_000
+    assert f"](docs/pictures/{name})" in ALL["README.md"]
+
+
 def test_papers_name_no_other_paper_by_a_number_of_ours() -> None:
     """Facts, issues and decisions are told in words: a reader has only what lies here."""
     assert [name for name, text in ALL.items() if re.search(r"\bF-[A-Z]\d|\bissues? \d", text)] == []

@@ -10,8 +10,9 @@ from sqlalchemy.engine import Connection
 from tasks.engine.clients import choose_client
 from tasks.engine.connections import Server
 from tasks.engine.dumping import identity, server_major
-from tasks.engine.errors import BackupError, StorageFull
+from tasks.engine.errors import BackupError, Held, StorageFull
 from tasks.engine.faultpoints import fault_point
+from tasks.engine.mark import parse_mark
 from tasks.engine.replacing.clearing import count_objects
 from tasks.engine.replacing.methods import choose_method
 from tasks.engine.run import Run
@@ -21,7 +22,8 @@ log = logging.getLogger(__name__)
 
 _FACTS = (
     "SELECT current_database(), current_setting('server_version'), pg_database_size(current_database()), "
-    "current_user, pg_is_in_recovery(), current_setting('transaction_read_only')::bool"
+    "current_user, pg_is_in_recovery(), current_setting('transaction_read_only')::bool, "
+    "(SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = current_database())"
 )
 # A plain dump leaves out indexes and free space: half the databases' sizes is what both dumps rarely exceed.
 _SHARE_OF_SIZE = 2
@@ -52,6 +54,7 @@ def verify_connections(run: Run) -> Checked:
             log.info("%s", note, extra={"event": "direct_host"})
     _demand_two_databases(run)
     source, target = _examine(run.source), _examine(run.target)
+    _demand_source_is_no_copy(source, target)
     fault_point("verify_connections.middle")
     _demand_clients(run, source, target)
     _demand_versions(source, target)
@@ -66,7 +69,7 @@ def verify_connections(run: Run) -> Checked:
 
 def _examine(server: Server) -> dict[str, Any]:
     with server.open() as connection:
-        database, version, size, role, in_recovery, read_only = connection.exec_driver_sql(_FACTS).one()
+        database, version, size, role, in_recovery, read_only, comment = connection.exec_driver_sql(_FACTS).one()
         return {
             "database": database,
             "version": version,
@@ -76,6 +79,7 @@ def _examine(server: Server) -> dict[str, Any]:
             "writable": not (in_recovery or read_only),
             "identity": identity(connection),
             "objects": count_objects(connection),
+            "comment": comment,
         }
 
 
@@ -93,6 +97,26 @@ def _demand_two_databases(run: Run) -> None:
                 f"DATABASE_URL and RAILWAY_BACKUP_DB_URL are the same database ({run.target.shown}); "
                 "the backup would overwrite production; correct RAILWAY_BACKUP_DB_URL"
             )
+
+
+def _demand_source_is_no_copy(source: dict[str, Any], target: dict[str, Any]) -> None:
+    """Held when DATABASE_URL names a database that carries our mark: most likely the two URLs are swapped.
+
+    A promoted copy is production, and may well be the source of the next one.
+    """
+    mark = parse_mark(source.pop("comment"))
+    target.pop("comment")
+    if mark is None or mark.promoted is not None:
+        return
+    if mark.source == target["identity"]:
+        found = f"a copy of the very database that RAILWAY_BACKUP_DB_URL names ({target['database']}): they are swapped"
+    else:
+        found = f"a copy, by run {mark.run_id} of {mark.snapshot_at}: perhaps they are swapped"
+    raise Held(
+        f"DATABASE_URL names {source['database']}, which carries our mark as {found}; correct DATABASE_URL and "
+        "RAILWAY_BACKUP_DB_URL; if that database is production now, set RAILWAY_BACKUP_DB_URL to it once and: "
+        "railway-neon-sync promote"
+    )
 
 
 def _sees_lock(connection: Connection, key: int) -> bool:

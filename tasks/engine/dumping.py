@@ -1,6 +1,7 @@
 """A dump and its manifest, both of one snapshot: pg_dump writes the file while the content is read beside it."""
 
 import hashlib
+import itertools
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -58,13 +59,15 @@ def back_up_target(run: Run) -> Manifest:
     return _dump(run, run.target, run.paths.safety_dump, kind="safety", keep_owners=True)
 
 
-def keep_rejected(run: Run) -> None:
-    """What stands in the target, into `backup_rejected_<stamp>.sql`: the copy was proved, so somebody wrote to it.
+def keep_rejected(run: Run, server: Server) -> Manifest:
+    """A copy that is rolled back, into `backup_rejected_<stamp>.sql`: it was proved, so somebody wrote to it.
 
-    Nothing that somebody wrote is lost by the rollback that follows. No retention deletes it: people do.
+    server: of the database in which it stands. No retention deletes the file: people do. When it is there already, as
+    after a second attempt, a number is added to the name.
     """
-    if not run.paths.rejected_dump.exists():
-        _dump(run, run.target, run.paths.rejected_dump, kind="safety", keep_owners=True)
+    names = (run.paths.rejected_dump(number) for number in itertools.count(1))
+    free = next(path for path in names if not path.exists())
+    return _dump(run, server, free, kind="safety", keep_owners=True)
 
 
 def dump_command(

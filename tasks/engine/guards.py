@@ -4,12 +4,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from tasks.engine.content import Content, content_digest, is_empty, statistics
-from tasks.engine.errors import Held
+from tasks.engine.content import (
+    Content,
+    content_digest,
+    describe_changes,
+    describe_tables,
+    is_empty,
+    statistics,
+)
+from tasks.engine.errors import DumpRefused, Held
 from tasks.engine.faultpoints import fault_point
-from tasks.engine.manifest import Manifest
+from tasks.engine.manifest import Manifest, read_manifest
 from tasks.engine.mark import Mark
 from tasks.engine.run import Run
+from tasks.engine.storage import dump_path, manifest_path
 
 _COMMANDS = "if it may be overwritten: railway-neon-sync adopt; if it is production now: railway-neon-sync promote"
 
@@ -30,7 +38,7 @@ class Shrink:
 
 def check_guards(run: Run, source: Manifest, safety: Manifest, mark: Mark | None) -> str:
     """Raise Held, naming every reason and the command that lifts it; else say what was judged."""
-    reasons = foreign_target(safety, mark) + written_target(safety, mark)
+    reasons = foreign_target(safety, mark) + written_target(safety, mark, copied=_last_copy(run, mark))
     shrink = measure_shrink(
         safety.content, source.content, tables=run.settings.stats_tables, max_percent=run.settings.max_shrink_percent
     )
@@ -51,12 +59,16 @@ def foreign_target(safety: Manifest, mark: Mark | None) -> list[str]:
     rows = sum(table.rows for table in safety.content.tables)
     return [
         f"the backup database {safety.database} holds {len(safety.content.tables)} tables with {rows} rows and no mark "
-        "of ours: it might be somebody else's; if it may be overwritten from now on: railway-neon-sync adopt"
+        f"of ours{_in_brackets(describe_tables(safety.content))}: it might be somebody else's; if it may be "
+        "overwritten from now on: railway-neon-sync adopt"
     ]
 
 
-def written_target(safety: Manifest, mark: Mark | None) -> list[str]:
-    """Guard 2: it is production now, or it was written to since our last copy."""
+def written_target(safety: Manifest, mark: Mark | None, *, copied: Content | None = None) -> list[str]:
+    """Guard 2: it is production now, or it was written to since our last copy.
+
+    copied: what that copy held, where its manifest is still there: then it is said what was written.
+    """
     if mark is None:
         return []
     if mark.promoted is not None:
@@ -65,11 +77,29 @@ def written_target(safety: Manifest, mark: Mark | None) -> list[str]:
             "overwritten; to let it be a backup again: railway-neon-sync adopt"
         ]
     if safety.content_digest != mark.content_digest:
+        since = f"it was adopted on {mark.adopted}" if mark.adopted else f"the copy of {mark.snapshot_at}"
+        what = _in_brackets(describe_changes(copied, safety.content)) if copied else ""
         return [
-            f"the backup database {safety.database} was written to since the copy of {mark.snapshot_at}: somebody "
-            f"failed over to it, or uses it; {_COMMANDS}"
+            f"the backup database {safety.database} was written to since {since}{what}: somebody failed over to it, or "
+            f"uses it; {_COMMANDS}"
         ]
     return []
+
+
+def _last_copy(run: Run, mark: Mark | None) -> Content | None:
+    """What the copy held that was published last; None on another host, or when its files have expired."""
+    record = run.journal.run(mark.run_id) if mark is not None else None
+    if record is None or mark is None:
+        return None
+    try:
+        manifest = read_manifest(manifest_path(dump_path(run.settings.backup_dir, "source", record.stamp)))
+    except DumpRefused:
+        return None
+    return manifest.content if manifest.content_digest == mark.content_digest else None
+
+
+def _in_brackets(text: str) -> str:
+    return f" ({text})" if text else ""
 
 
 def measure_shrink(before: Content, after: Content, *, tables: Sequence[str], max_percent: float) -> Shrink | None:
@@ -99,6 +129,16 @@ def _describe_shrink(shrink: Shrink, run_id: str) -> str:
         f"the copy would shrink: {lost + '; ' if lost else ''}{rows}; somebody may have destroyed data, and the backup "
         f"may now be the only copy; if that is right: railway-neon-sync run --accept-shrink {run_id}"
     )
+
+
+def demand_unwritten(found: Content, safety: Content, database: str, *, told: str) -> None:
+    """Held when the target is not what the safety backup holds: the last look. told: what became of it."""
+    if not unchanged(found, safety):
+        raise Held(
+            f"somebody wrote to the backup database {database} after its safety backup "
+            f"({describe_changes(safety, found)}); {told}; if that may be lost: railway-neon-sync adopt; if it is "
+            "production now: railway-neon-sync promote"
+        )
 
 
 def unchanged(found: Content, expected: Content) -> bool:

@@ -4,25 +4,23 @@ The same decisions serve the errback right after a failed step and reconcile aft
 """
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from tasks.engine.connections import end_sessions
 from tasks.engine.content import read_content
-from tasks.engine.dumping import keep_rejected
 from tasks.engine.errors import BackupError, DeadlineExceeded, FenceBroken, Held, NotEqual, ServerUnreachable
 from tasks.engine.faultpoints import fault_point
 from tasks.engine.finishing import finish
 from tasks.engine.manifest import Manifest, read_manifest
 from tasks.engine.mark import TargetState, read_state
 from tasks.engine.proof import demand_equal
+from tasks.engine.rejecting import keep_what_was_written, put_back_by_swap, put_back_in_place
 from tasks.engine.replacing import fence
-from tasks.engine.replacing.swap import drop_own_databases, put_back
-from tasks.engine.restoring import put_safety_backup_back
+from tasks.engine.replacing.swap import drop_own_databases
 from tasks.engine.run import Run
 from tasks.engine.service_file import remove_service_files
 from tasks.engine.storage import PART_SUFFIX, manifest_path, remove_file
 from tasks.engine.verification import confirm, previous_state
-from tasks.engine.watch import Watch
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +53,7 @@ def settle(run: Run, cause: str, *, held: bool = False) -> Ending:
         return _end_published(run, state, source, safety, cause)
     if not held:
         log.warning("🔄 ROLLING BACK: Restoring from safety backup...", extra={"event": "rolling_back"})
+    keep_what_was_written(run, source)  # a rollback that was cut off after it had renamed
     return _end_unpublished(run, state, safety, cause, held=held)
 
 
@@ -103,10 +102,9 @@ def _end_published(run: Run, state: TargetState, source: Manifest, safety: Manif
         confirm(run, source, safety, unlogged=False)
     except NotEqual as error:
         log.warning("🔄 ROLLING BACK: Restoring from safety backup...", extra={"event": "rolling_back"})
-        _keep_rejected(run)
-        return _undo(run, state, safety, Ending(outcome="rolled_back", error=str(error)))
+        return _undo(run, state, source, safety, Ending(outcome="rolled_back", error=str(error)))
     except Held as error:
-        return _undo(run, state, safety, Ending(outcome="held", error=str(error)))
+        return _undo(run, state, source, safety, Ending(outcome="held", error=str(error)))
     if not run.journal.mark_verified(run.id, closer=run.closer):
         raise FenceBroken("another process ended this run meanwhile")
     return _finish_forward(run, cause)
@@ -118,29 +116,15 @@ def _finish_forward(run: Run, cause: str) -> Ending:
     return Ending(outcome="succeeded", error=None)
 
 
-def _keep_rejected(run: Run) -> None:
-    """Best effort, with a deadline of its own: a full disk must not prevent a rollback."""
-    try:
-        with Watch("keeping what is rolled back", run.settings.safety_timeout_s) as watch:
-            keep_rejected(replace(run, watch=watch))
-    except BackupError as error:
-        run.warn(f"what stood in the copy's place was not kept: {error}")
-    else:
-        run.warn(
-            f"the copy was proved before it was published, so somebody wrote to it; it is kept as "
-            f"{run.paths.rejected_dump.name}"
-        )
-
-
-def _undo(run: Run, state: TargetState, safety: Manifest, ending: Ending) -> Ending:
+def _undo(run: Run, state: TargetState, source: Manifest, safety: Manifest, ending: Ending) -> Ending:
     """Put the old content back and prove it; the ending becomes rollback_failed when that cannot be done."""
     comment = run.facts["expected"]["comment"]
     fault_point("rollback.begin")
     try:
         if run.facts["method"] == "swap" and previous_state(run) is not None:
-            put_back(run, state)
+            put_back_by_swap(run, source, state, differs=ending.outcome == "rolled_back")
         else:
-            put_safety_backup_back(run, safety, state, comment)
+            put_back_in_place(run, safety, state, comment)
             drop_own_databases(run)
         fault_point("rollback.restored")
         _demand_old_content(run, safety, ending)

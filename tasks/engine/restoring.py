@@ -3,6 +3,7 @@
 import logging
 from dataclasses import dataclass
 
+from tasks.engine.content import Content
 from tasks.engine.dumping import keys_of
 from tasks.engine.errors import RunLost
 from tasks.engine.loading import demand_unchanged
@@ -58,14 +59,19 @@ def restore_target(run: Run, source: Manifest, safety: Manifest, expected: Targe
     return Restored(method=run.facts["method"], notes=tuple(notes))
 
 
-def put_safety_backup_back(run: Run, safety: Manifest, current: TargetState, comment: str | None) -> None:
-    """The second line: the safety backup itself is prepared, proved and published."""
+def put_safety_backup_back(
+    run: Run, safety: Manifest, current: TargetState, comment: str | None, *, overwrites: Content | None
+) -> None:
+    """The second line: the safety backup itself is prepared, proved and published.
+
+    overwrites: what may be lost by it; Held when in_place finds something else. None: not asked.
+    """
     demand_unchanged(run.paths.safety_dump, sha256=safety.sha256)
     what = Replacement(
         dump=run.paths.safety_dump,
         manifest=safety,
         expected=current,
-        overwrites=None,
+        overwrites=overwrites,
         properties=safety.properties,
         grants=None,  # the safety dump carries owners and privileges itself
         comment=comment,

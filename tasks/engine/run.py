@@ -40,10 +40,10 @@ class Paths:
     def safety_dump(self) -> Path:
         return storage.dump_path(self.directory, "safety", self.stamp, self.safety_form)
 
-    @property
-    def rejected_dump(self) -> Path:
-        """What a rollback found in the place of the copy."""
-        return self.directory / f"backup_rejected_{self.stamp}.sql{self.safety_form.suffix}"
+    def rejected_dump(self, number: int) -> Path:
+        """What a rollback found in the place of the copy; number: from 1, of the attempt."""
+        more = "" if number == 1 else f"_{number}"
+        return self.directory / f"backup_rejected_{self.stamp}{more}.sql{self.safety_form.suffix}"
 
     @property
     def key(self) -> Path:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from sqlalchemy.engine import Connection
 
 from tasks.engine.content import read_content, statistics
-from tasks.engine.errors import FenceBroken, Held, ServerUnreachable
+from tasks.engine.errors import FenceBroken, ServerUnreachable
 from tasks.engine.faultpoints import fault_point
-from tasks.engine.guards import unchanged
+from tasks.engine.guards import demand_unwritten
 from tasks.engine.manifest import Manifest
 from tasks.engine.mark import TargetState, read_state
 from tasks.engine.proof import demand_equal
@@ -81,12 +81,12 @@ def _look_at_previous(run: Run, safety: Manifest) -> None:
     with run.target.open(run.previous_name) as connection:
         connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         found = read_content(connection, progress=run.progress.tables_done)
-    if not unchanged(found, safety.content):
-        raise Held(
-            f"somebody wrote to the backup database {run.target_name} after its safety backup; what was written is "
-            "kept and the old content has its place again; if that may be lost: railway-neon-sync adopt; if it is "
-            "production now: railway-neon-sync promote"
-        )
+    demand_unwritten(
+        found,
+        safety.content,
+        run.target_name,
+        told="what was written is kept and the old content has its place again",
+    )
 
 
 def previous_state(run: Run) -> TargetState | None:

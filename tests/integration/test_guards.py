@@ -13,6 +13,7 @@ from tasks.engine import stewardship
 from tasks.engine.connections import Server
 from tasks.engine.watch import Watch
 from tasks.pipeline import run_here
+from tests.support import oracle
 from tests.support.installation import CHANGES, Installation, ask, installed
 from worker.demo.servers import PostgresServer, ValkeyServer
 
@@ -62,7 +63,9 @@ def test_a_first_run_against_somebodys_database_is_held_once_and_adopt_lifts_it(
     installation.on_target("CREATE TABLE theirs (id int); INSERT INTO theirs VALUES (1), (2)")
     before = installation.fingerprint()
     report = installation.run_here(RESTORE_METHOD=method)
-    demand_held(installation, report, "1 tables with 2 rows", "no mark of ours", "railway-neon-sync adopt")
+    demand_held(
+        installation, report, "1 tables with 2 rows", "no mark of ours (public.theirs 2)", "railway-neon-sync adopt"
+    )
     assert installation.fingerprint() == before
     adopt(installation)
     assert installation.run_here(RESTORE_METHOD=method)["outcome"] == "succeeded"
@@ -71,20 +74,21 @@ def test_a_first_run_against_somebodys_database_is_held_once_and_adopt_lifts_it(
 
 
 @pytest.mark.parametrize(
-    "write",
+    ("write", "named"),
     [
-        "INSERT INTO wallets (user_id, currency) SELECT user_id, 'DOGE' FROM wallets LIMIT 0; "
-        "UPDATE users SET email = 'written@example.org' WHERE id = 1",
-        "CREATE TABLE notes (id int)",
-        "SELECT nextval('users_id_seq')",
+        ("UPDATE users SET email = 'written@example.org' WHERE id = 1", "table public.users: some of its 57 rows"),
+        ("CREATE TABLE notes (id int)", "table public.notes is new, with 0 rows"),
+        ("SELECT nextval('users_id_seq')", "sequence public.users_id_seq moved from 57 to 58"),
     ],
     ids=["a row", "a table", "a sequence"],
 )
-def test_a_copy_that_somebody_wrote_to_is_held(installation: Installation, write: str) -> None:
+def test_a_copy_that_somebody_wrote_to_is_held_and_what_was_written_is_named(
+    installation: Installation, write: str, named: str
+) -> None:
     assert installation.run_here()["outcome"] == "succeeded"
     installation.on_target(write)
     before = installation.fingerprint()
-    demand_held(installation, installation.run_here(), "was written to since", "adopt", "promote")
+    demand_held(installation, installation.run_here(), "was written to since the copy of", named, "adopt", "promote")
     assert installation.fingerprint() == before
 
 
@@ -109,8 +113,9 @@ def test_a_promoted_copy_is_never_overwritten_not_even_by_an_installation_withou
         ("TRUNCATE users, escrows, wallets, transactions CASCADE", ("users (57 rows", "transactions (234 rows")),
         ("DROP TABLE transactions CASCADE", ("transactions (234 rows in the backup, none in the source)",)),
         ("TRUNCATE transactions CASCADE", ("transactions (234 rows", "all tables together")),
+        ("DELETE FROM transactions WHERE id > 1; TRUNCATE audit.sign_ins", ("the copy would shrink: all tables",)),
     ],
-    ids=["emptied", "a statistics table dropped", "one of them emptied"],
+    ids=["emptied", "a statistics table dropped", "one of them emptied", "more than half of the rows gone"],
 )
 def test_a_source_that_lost_its_data_does_not_overwrite_the_last_copy(
     installation: Installation, destroy: str, words: tuple[str, ...]
@@ -145,7 +150,7 @@ def test_the_shrink_guard_needs_no_journal(installation: Installation, tmp_path:
 
 
 def test_source_and_target_swapped_by_mistake_overwrite_nothing(installation: Installation) -> None:
-    """Production has data and no mark: guard 1 stands before it."""
+    """Before the first copy. Production has data and no mark: guard 1 stands before it."""
     production = installation.source
     before = ask(production, "SELECT count(*) FROM users")
     url, backup = installation.environment["DATABASE_URL"], installation.environment["RAILWAY_BACKUP_DB_URL"]
@@ -154,8 +159,35 @@ def test_source_and_target_swapped_by_mistake_overwrite_nothing(installation: In
     assert ask(production, "SELECT count(*) FROM users") == before
 
 
-def test_the_same_database_under_two_spellings_is_refused(installation: Installation) -> None:
-    same = installation.environment["DATABASE_URL"].replace("127.0.0.1", "localhost")
+def test_a_copy_that_is_called_source_is_held_at_once_and_both_urls_are_named(installation: Installation) -> None:
+    """After a copy its mark tells more: of which database it is one."""
+    assert installation.run_here()["outcome"] == "succeeded"
+    production = oracle.fingerprint(installation.source)
+    url, backup = installation.environment["DATABASE_URL"], installation.environment["RAILWAY_BACKUP_DB_URL"]
+    report = installation.run_here(DATABASE_URL=backup, RAILWAY_BACKUP_DB_URL=url)
+    demand_held(installation, report, "a copy of the very database", "they are swapped", "railway-neon-sync promote")
+    assert [step["name"] for step in report["steps"]] == ["verify_connections"]
+    assert oracle.fingerprint(installation.source) == production
+    # The old production is gone for good, and the copy was made production by hand: then it may be copied itself.
+    elsewhere = {"DATABASE_URL": backup, "RAILWAY_BACKUP_DB_URL": installation.target_server.url("postgres")}
+    assert "perhaps they are swapped" in installation.run_here(**elsewhere)["error"]
+
+
+def test_a_promoted_copy_may_be_the_source_of_the_next_one(
+    installation: Installation, new_database: Callable[[PostgresServer, str], str]
+) -> None:
+    assert installation.run_here()["outcome"] == "succeeded"
+    stewardship.promote(server_of(installation), now=datetime.now(UTC))
+    next_home = installation.source_server.url(new_database(installation.source_server, "next"))
+    settings = {"DATABASE_URL": installation.target_url, "RAILWAY_BACKUP_DB_URL": next_home}
+    report = installation.run_here(**settings)
+    assert (report["outcome"], report["backup_stats"]["users"]) == ("succeeded", 57), report["error"]
+
+
+@pytest.mark.parametrize("spelt", ["localhost", "127.1", "127.0.0.01"])
+def test_the_same_database_under_two_spellings_is_refused(installation: Installation, spelt: str) -> None:
+    """What the settings themselves cannot see."""
+    same = installation.environment["DATABASE_URL"].replace("127.0.0.1", spelt)
     report = installation.run_here(RAILWAY_BACKUP_DB_URL=same)
     assert report["outcome"] == "failed"
     assert "are the same database" in report["error"]

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tests.support.installation import Installation
@@ -15,9 +16,14 @@ _RUN_LIMIT_S = 150
 
 @dataclass
 class Held:
-    """The run; its report is there when the `with` was left."""
+    """The run; its report is there when it was let go."""
 
     _future: "Future[dict[str, Any]]"
+    _gate: Path
+
+    def go_on(self) -> None:
+        """Before the `with` is left."""
+        self._gate.touch()
 
     @property
     def report(self) -> dict[str, Any]:
@@ -36,7 +42,7 @@ def held_at(installation: Installation, instant: str, **others: str) -> Iterator
     os.environ["RNS_FAULT"] = f"{instant}=wait:{path}"
     try:
         with ThreadPoolExecutor(1) as pool:
-            held = Held(pool.submit(installation.run_here, **others))
+            held = Held(pool.submit(installation.run_here, **others), path)
             try:
                 wait_until(lambda: held.is_over or has_come(path), f"the run to reach {instant}")
                 assert not held.is_over, held.report
@@ -46,6 +52,6 @@ def held_at(installation: Installation, instant: str, **others: str) -> Iterator
             _ = held.report
     finally:
         if before is None:
-            del os.environ["RNS_FAULT"]
+            os.environ.pop("RNS_FAULT", None)
         else:
             os.environ["RNS_FAULT"] = before

@@ -11,9 +11,10 @@ from typing import Self
 from sqlalchemy.engine import Connection
 
 from tasks.engine.connections import Server
-from tasks.engine.content import Content, content_digest, read_content
-from tasks.engine.errors import BackupError, Held
+from tasks.engine.content import Content, read_content
+from tasks.engine.errors import BackupError
 from tasks.engine.faultpoints import fault_point
+from tasks.engine.guards import demand_unwritten
 from tasks.engine.mark import identifier, set_mark_statement
 from tasks.engine.proof import demand_equal
 from tasks.engine.replacing import fence
@@ -91,12 +92,7 @@ class InPlace:
             return
         self.run.progress.begin("looking again at what is to be replaced")
         found = read_content(self._connection)
-        if content_digest(found) != content_digest(self.what.overwrites):
-            raise Held(
-                f"somebody wrote to the backup database {self.run.target_name} after its safety backup; nothing was "
-                "overwritten; if that may be lost: railway-neon-sync adopt; if it is production now: "
-                "railway-neon-sync promote"
-            )
+        demand_unwritten(found, self.what.overwrites, self.run.target_name, told="nothing was overwritten")
 
 
 @contextmanager

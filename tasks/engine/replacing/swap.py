@@ -95,7 +95,7 @@ class Swap:
 
 
 def put_back(run: Run, published: TargetState) -> None:
-    """Undo a publishing: the previous database takes its name back, in one transaction; the copy is dropped."""
+    """Undo a publishing: the previous database takes its name back, in one transaction; the copy stays beside it."""
     _in_one_transaction(
         run,
         [
@@ -105,7 +105,6 @@ def put_back(run: Run, published: TargetState) -> None:
         ],
     )
     fault_point("put_back.after")
-    drop_database(run, run.incoming_name)
 
 
 def drop_database(run: Run, name: str) -> None:

@@ -1,0 +1,128 @@
+"""Writes to the backup database while a run replaces it: nothing that somebody wrote is lost, whenever it was."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+import psycopg2
+import pytest
+
+from tests.support.held import held_at
+from tests.support.installation import CHANGES, Installation, ask, installed
+from worker.demo.servers import PostgresServer, ValkeyServer
+
+WRITE = (
+    "INSERT INTO audit.sign_ins (user_id, at, address, user_agent) "
+    "VALUES (1, clock_timestamp(), '10.0.0.1', 'written {number}')"
+)
+WRITTEN = "SELECT user_agent FROM audit.sign_ins WHERE user_agent LIKE 'written %'"
+
+
+@pytest.fixture(params=["swap", "in_place"])
+def method(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def installation(
+    source_server: PostgresServer, target_server: PostgresServer, valkey_server: ValkeyServer, tmp_path: Path
+) -> Iterator[Installation]:
+    with installed(source_server, target_server, valkey_server, tmp_path) as made:
+        assert made.run_here()["outcome"] == "succeeded"
+        made.on_source(CHANGES)
+        yield made
+
+
+def still_there(installation: Installation) -> set[str]:
+    """What was written, as far as the target or a kept file has it."""
+    kept = "".join(path.read_text() for path in installation.backup_dir.glob("backup_rejected_*.sql"))
+    lines = {word for line in kept.splitlines() for word in line.split("\t") if word.startswith("written ")}
+    return lines | {text for (text,) in ask(installation.target, WRITTEN)}
+
+
+@contextmanager
+def writer(installation: Installation) -> Iterator[list[str]]:
+    """Somebody who writes all the time and connects again; gives what the server has acknowledged."""
+    acknowledged: list[str] = []
+    over = threading.Event()
+
+    def write() -> None:
+        while not over.is_set():
+            with (
+                suppress(psycopg2.Error),
+                closing(psycopg2.connect(installation.target)) as connection,
+                connection.cursor() as cursor,
+            ):
+                connection.autocommit = True
+                while not over.wait(0.002):
+                    cursor.execute(WRITE.format(number=len(acknowledged)))
+                    acknowledged.append(f"written {len(acknowledged)}")
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        yield acknowledged
+    finally:
+        over.set()
+        thread.join()
+
+
+def test_a_write_after_the_guard_was_judged_is_not_overwritten(installation: Installation, method: str) -> None:
+    with held_at(installation, "check_guards.done", RESTORE_METHOD=method) as held:
+        installation.on_target(WRITE.format(number=1))
+    assert held.report["outcome"] == "held", held.report["error"]
+    assert "table audit.sign_ins had " in held.report["error"]
+    assert still_there(installation) == {"written 1"}
+    assert ask(installation.target, WRITTEN) == [("written 1",)]
+    assert installation.leftovers() == []
+
+
+def test_nothing_is_lost_of_what_is_written_before_during_and_after_publishing(
+    installation: Installation, method: str
+) -> None:
+    """With swap the writer reaches the old database, the published copy, and the old one again."""
+    with (
+        held_at(installation, "check_guards.done", RESTORE_METHOD=method) as held,
+        writer(installation) as acknowledged,
+    ):
+        while len(acknowledged) < 5:
+            time.sleep(0.01)
+        held.go_on()
+        assert held.report["outcome"] == "held", held.report["error"]
+    assert set(acknowledged) - still_there(installation) == set()
+    assert installation.leftovers() == []
+
+
+def test_a_write_to_the_published_copy_is_kept_as_a_file_when_it_is_rolled_back(
+    installation: Installation, method: str
+) -> None:
+    before = installation.fingerprint()
+    with held_at(installation, "publish.after", RESTORE_METHOD=method) as held:
+        installation.on_target(WRITE.format(number=2))
+    report = held.report
+    assert report["outcome"] == "rolled_back", report["error"]
+    assert f"backup_rejected_{report['stamp']}.sql" in " ".join(report["warnings"])
+    assert still_there(installation) == {"written 2"}
+    assert installation.fingerprint() == before
+    assert installation.leftovers() == []
+
+
+def test_a_write_between_the_keeping_and_the_putting_back_is_kept_too(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """in_place: the locks come after the file was made, so it is looked at again."""
+    with held_at(installation, "publish.after", RESTORE_METHOD="in_place") as held:
+        installation.on_target(WRITE.format(number=3))
+        gate = installation.home / "kept"
+        monkeypatch.setenv("RNS_FAULT", f"rejected.kept=wait:{gate}")
+        held.go_on()
+        while not gate.with_name("kept.reached").exists():
+            time.sleep(0.01)
+        installation.on_target(WRITE.format(number=4))
+        monkeypatch.delenv("RNS_FAULT")
+        gate.touch()
+        assert held.report["outcome"] == "rolled_back", held.report["error"]
+    assert still_there(installation) == {"written 3", "written 4"}
+    assert ask(installation.target, WRITTEN) == []

@@ -103,7 +103,8 @@ def plan_expiry(
     journal: None where it was lost and none is to be made; the reports tell which dumps are verified.
     """
     records = journal.runs() if journal else []
-    newest = _newest_that_worked(records)
+    last = _last_that_worked(records, journal)
+    newest = succeeding or next((record.run_id for record in records if record.state != "ended"), None)
     states = {record.stamp: (record.run_id, _state(record.state, record.outcome)) for record in records}
     dumps = []
     for path in sorted(settings.backup_dir.glob("*.sql*")):
@@ -126,27 +127,31 @@ def plan_expiry(
         keep_days=settings.retention_days,
         keep_last=settings.retention_keep_last,
         now=now,
-        newest_run_held=newest is not None and newest.outcome == "held",
-        newest_run_id=newest.run_id if newest else None,
+        newest_run_held=succeeding is None and last is not None and last.outcome == "held",
+        newest_run_id=newest or (last.run_id if last else None),
+        last_succeeded_run_id=succeeding or (journal.last_succeeded() if journal else None),
     )
 
 
 def copy_offsite(settings: Settings, journal: Journal, *, succeeding: str | None = None) -> Synced:
     """The verified dumps here, off-site too; OffsiteFailed or DeadlineExceeded when that cannot be done now."""
     now = datetime.now(UTC)
-    newest = _newest_that_worked(journal.runs())
+    last = _last_that_worked(journal.runs(), journal)
     with Watch("the off-site copy", settings.offsite_timeout_s) as watch:
         return sync(
             settings,
             plan_expiry(settings, journal, now=now, succeeding=succeeding),
-            held=newest is not None and newest.outcome == "held",
+            held=succeeding is None and last is not None and last.outcome == "held",
             now=now,
             watch=watch,
         )
 
 
-def _newest_that_worked(records: Sequence[RunRecord]) -> RunRecord | None:
-    return next((record for record in records if record.outcome not in {"skipped", "missed"}), None)
+def _last_that_worked(records: Sequence[RunRecord], journal: Journal | None) -> RunRecord | None:
+    """The run that ended last, as the journal wrote down; of one that did not, by the clock."""
+    last_ended = journal.last_ended() if journal else None
+    last = next((record for record in records if record.run_id == last_ended), None)
+    return last or next((record for record in records if record.outcome not in {None, "skipped", "missed"}), None)
 
 
 def _told_state(settings: Settings, stamp: str) -> retention.RunState:

@@ -186,9 +186,15 @@ class Journal:
         condition = self._open(run_id) if closer is None else self._closing(run_id, closer)
         if outcome == "succeeded":
             condition &= runs.c.verified_at.is_not(None)
-        return self._change(
-            condition, state="ended", outcome=outcome, error=error, report=dict(report), ended_at=_now()
-        )
+        values = {"state": "ended", "outcome": outcome, "error": error, "report": dict(report), "ended_at": _now()}
+        with self._writing() as connection:
+            ended = bool(connection.execute(runs.update().where(condition).values(**values)).rowcount)
+            if ended and outcome not in {"skipped", "missed"}:
+                # By their clock's stamps runs cannot be put in order: a clock may have been set back in between.
+                _put(connection, f"last_ended:{self.pair}", run_id)
+            if ended and outcome == "succeeded":
+                _put(connection, f"last_succeeded:{self.pair}", run_id)
+        return ended
 
     def forget_before(self, instant: datetime, *, except_stamps: Collection[str] = ()) -> int:
         """Delete ended runs that started before; returns how many. A run whose dump is there is still needed."""
@@ -204,8 +210,14 @@ class Journal:
 
     def remember(self, key: str, value: str) -> None:
         with self._writing() as connection:
-            if not connection.execute(meta.update().where(meta.c.key == key).values(value=value)).rowcount:
-                connection.execute(meta.insert().values(key=key, value=value))
+            _put(connection, key, value)
+
+    def last_ended(self) -> str | None:
+        """The id of the run that has ended last of those that were begun at all, whatever the clock said."""
+        return self.recall(f"last_ended:{self.pair}")
+
+    def last_succeeded(self) -> str | None:
+        return self.recall(f"last_succeeded:{self.pair}")
 
     def _open(self, run_id: str) -> sa.ColumnElement[bool]:
         return (runs.c.run_id == run_id) & (runs.c.state == "open")
@@ -248,6 +260,11 @@ def _comes_next(connection: Connection, run_id: str, name: str) -> bool:
         connection.execute(sa.select(steps.c.name).where(steps.c.run_id == run_id, steps.c.state == "done")).scalars()
     )
     return name in order and set(order[: order.index(name)]) <= done
+
+
+def _put(connection: Connection, key: str, value: str) -> None:
+    if not connection.execute(meta.update().where(meta.c.key == key).values(value=value)).rowcount:
+        connection.execute(meta.insert().values(key=key, value=value))
 
 
 def _once(connection: Connection, key: str, value: str) -> str:

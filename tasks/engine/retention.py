@@ -46,6 +46,7 @@ class _Rules:
     keep_last: int
     now: datetime
     held: bool
+    last: frozenset[KeptDump]
     verified: frozenset[KeptDump]
     safety: frozenset[KeptDump]
     stopgap: frozenset[KeptDump]
@@ -59,11 +60,13 @@ def plan(
     now: datetime,
     newest_run_held: bool,
     newest_run_id: str | None,
+    last_succeeded_run_id: str | None = None,
 ) -> list[Verdict]:
     """One verdict for each file, in the order given: it expires when older than keep_days (24 h each) and not needed.
 
     Needed are: everything while the newest run is held; every file of an open run; the newest keep_last verified
-    dumps, the newest of all among them whatever keep_last is; the safety backup of the newest run, and the newest
+    dumps, the newest of all among them whatever keep_last is; the dump of the run that succeeded last, whose stamp is
+    not the newest when a clock was set back; the safety backup of the newest run, and the newest
     safety backup there is; a file stamped in the future, since a clock that is wrong proves no age. A dump stamped
     in the future protects itself only: it does not push another out of the newest keep_last.
 
@@ -80,6 +83,7 @@ def plan(
         keep_last=at_least,
         now=now,
         held=newest_run_held,
+        last=frozenset(dump for dump in verified if dump.run_id == last_succeeded_run_id),
         verified=_newest(verified, at_least) | _newest(_past(verified, now), at_least),
         safety=_newest(_past(safety, now), 1) | {dump for dump in safety if dump.run_id == newest_run_id},
         stopgap=frozenset() if verified else _newest(whole, at_least) | _newest(safety, at_least),
@@ -113,6 +117,7 @@ def _needed(dump: KeptDump, rules: _Rules) -> str | None:
         (dump.state == "open", "its run is still going"),
         (dump.stamp > rules.now, "stamped in the future: a clock is or was wrong, so its age is not known"),
         (dump in rules.verified, f"among the newest {rules.keep_last} verified dumps"),
+        (dump in rules.last, "the dump of the run that succeeded last"),
         (dump in rules.safety, "the newest safety backup"),
         (dump in rules.stopgap, f"no verified dump exists, and it is among the newest {rules.keep_last} of its kind"),
     )

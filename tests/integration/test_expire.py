@@ -98,3 +98,14 @@ def test_a_lost_journal_makes_no_verified_dump_an_unverified_one(environment: di
     (dumps[0].parent / "journal.sqlite3").unlink()
     command(environment, "--apply")
     assert [dump.exists() for dump in dumps] == [False, False, True, True, True]
+
+
+def test_a_clock_that_was_set_back_changes_neither_the_newest_run_nor_the_last_that_succeeded(
+    environment: dict[str, str],
+) -> None:
+    """The run that succeeded last bears the oldest stamp; then one is held under an old stamp, too."""
+    dumps = remember(environment, [12, 11, 10, 9, 30])
+    assert command(environment, "--apply").returncode == 0
+    assert [dump.exists() for dump in dumps] == [False, True, True, True, True]
+    remember(environment, [40], outcome="held")
+    assert "the newest run is held" in command(environment).stdout

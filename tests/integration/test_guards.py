@@ -1,10 +1,16 @@
 """The guards against real databases: what must not be overwritten is not, and the message says what lifts it."""
 
+import os
+import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import psycopg2
 import pytest
@@ -105,6 +111,27 @@ def test_a_promoted_copy_is_never_overwritten_not_even_by_an_installation_withou
     assert installation.fingerprint() == before
     adopt(installation)
     assert installation.run_here(RESTORE_METHOD=method)["outcome"] == "succeeded"
+
+
+def test_promote_needs_the_targets_url_alone_and_says_what_a_person_needs_to_know(
+    installation: Installation, tmp_path: Path
+) -> None:
+    """Neon, Redis, journal and volume are gone; the schedule stays frozen, since that stands in the mark."""
+    assert installation.run_here(COPY_READ_ONLY="true")["outcome"] == "succeeded"
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "RAILWAY_BACKUP_DB_URL": installation.target_url}
+    command = [sys.executable, "-m", "worker", "promote"]
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=True)
+    port, name = installation.target_server.port, installation.target_name
+    assert f"host 127.0.0.1, port {port}, database {name}" in done.stdout
+    assert re.search(r"\(0\.0 hours old\), copied by run [0-9a-f-]{36}", done.stdout)
+    assert "every scheduled run ends as held: that is expected, and not a fault" in done.stdout
+    assert "to come back: " in done.stdout
+    assert done.stdout.count("railway-neon-sync adopt") == 1
+    assert installation.target_server.password not in done.stdout + done.stderr
+    assert quote(installation.target_server.password, safe="") not in done.stdout + done.stderr
+    assert may_write(installation.target)
+    shutil.rmtree(installation.backup_dir)
+    demand_held(installation, installation.run_here(), f"database {name} was promoted on", "adopt")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The disk of BACKUP_DIR is full at one stage of a run: told as such, nothing lost, and the next run works."""
 
 import os
+import re
 import subprocess
 import threading
 import time
@@ -112,3 +113,12 @@ def test_a_target_whose_capacity_is_known_to_be_too_small_is_refused(installatio
     report = installation.run_here(TARGET_CAPACITY_BYTES=str(10 << 20))
     assert report["outcome"] == "failed"
     assert "TARGET_CAPACITY_BYTES" in report["error"]
+
+
+def test_what_a_run_needs_on_the_targets_volume_is_told_when_its_size_is_not_known(
+    installation: Installation, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO"):
+        report = installation.run_here()
+    assert re.search(r"the old and the new content at once, about [1-9]\d* MB", report["steps"][0]["summary"])
+    assert "set TARGET_CAPACITY_BYTES to its size" in caplog.text

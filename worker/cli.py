@@ -6,11 +6,15 @@ import sys
 import click
 
 from worker.commands.boundary import ExplainingGroup, debug_option
+from worker.commands.completion import completion
 from worker.commands.demo import demo
+from worker.commands.dumps import drill, restore, verify
 from worker.commands.expire import expire
 from worker.commands.notify_test import notify_test
 from worker.commands.offsite import offsite
+from worker.commands.past import list_runs, show
 from worker.commands.run import run
+from worker.commands.status import status
 from worker.commands.stewardship import adopt, promote
 
 PROGRAM = "railway-neon-sync"
@@ -38,12 +42,19 @@ def cli() -> None:
 
 
 cli.add_command(run)
+cli.add_command(status)
+cli.add_command(list_runs)
+cli.add_command(show)
+cli.add_command(verify)
+cli.add_command(restore)
+cli.add_command(drill)
 cli.add_command(demo)
 cli.add_command(adopt)
 cli.add_command(promote)
 cli.add_command(expire)
 cli.add_command(notify_test)
 cli.add_command(offsite)
+cli.add_command(completion)
 
 
 def main() -> None:

@@ -48,6 +48,16 @@ def impatient_app() -> Celery:
 
 def demand_worker(app: Celery) -> None:
     """Raise NobodyWorks, within seconds, unless a worker that takes runs answers; told with what to do about it."""
+    demand_broker(app)
+    if not any(workers_answer(app, timeout_s) for timeout_s in _ANSWER_S):
+        raise NobodyWorks(
+            "no worker answers: start one with `celery -A worker worker`, or make the backup in this process: "
+            "railway-neon-sync run --here"
+        )
+
+
+def demand_broker(app: Celery) -> None:
+    """Raise NobodyWorks unless the broker answers within seconds."""
     try:
         with app.connection_for_write() as connection:
             connection.ensure_connection(max_retries=1, interval_start=0.1, timeout=5)
@@ -56,11 +66,6 @@ def demand_worker(app: Celery) -> None:
             f"the broker does not answer ({type(error).__name__}): start Redis, or set CELERY_BROKER_URL right; "
             "without any of it: railway-neon-sync run --here"
         ) from error
-    if not any(workers_answer(app, timeout_s) for timeout_s in _ANSWER_S):
-        raise NobodyWorks(
-            "no worker answers: start one with `celery -A worker worker`, or make the backup in this process: "
-            "railway-neon-sync run --here"
-        )
 
 
 def workers_answer(app: Celery, timeout_s: float) -> bool:

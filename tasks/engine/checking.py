@@ -89,14 +89,19 @@ def _demand_two_databases(run: Run) -> None:
     URLs prove nothing, and a provider's branch shares its system identifier: so a lock is taken in the one and
     looked for in the other.
     """
+    if are_the_same(run.source, run.target):
+        raise BackupError(
+            f"DATABASE_URL and RAILWAY_BACKUP_DB_URL are the same database ({run.target.shown}); "
+            "the backup would overwrite production; correct RAILWAY_BACKUP_DB_URL"
+        )
+
+
+def are_the_same(one: Server, other: Server) -> bool:
+    """Whether two addresses lead to one database."""
     key = secrets.randbits(31)
-    with run.target.open() as target, run.source.open() as source:
-        target.exec_driver_sql("SELECT pg_advisory_xact_lock(%(key)s, %(key)s)", {"key": key})
-        if _sees_lock(source, key):
-            raise BackupError(
-                f"DATABASE_URL and RAILWAY_BACKUP_DB_URL are the same database ({run.target.shown}); "
-                "the backup would overwrite production; correct RAILWAY_BACKUP_DB_URL"
-            )
+    with other.open() as locking, one.open() as looking:
+        locking.exec_driver_sql("SELECT pg_advisory_xact_lock(%(key)s, %(key)s)", {"key": key})
+        return _sees_lock(looking, key)
 
 
 def _demand_source_is_no_copy(source: dict[str, Any], target: dict[str, Any]) -> None:

@@ -65,7 +65,7 @@ def foreign_target(safety: Manifest, mark: Mark | None) -> list[str]:
 
 
 def written_target(safety: Manifest, mark: Mark | None, *, copied: Content | None = None) -> list[str]:
-    """Guard 2: it is production now, or it was written to since our last copy.
+    """Guard 2: it is production now, was restored by hand, or was written to since our last copy.
 
     copied: what that copy held, where its manifest is still there: then it is said what was written.
     """
@@ -75,6 +75,11 @@ def written_target(safety: Manifest, mark: Mark | None, *, copied: Content | Non
         return [
             f"the backup database {safety.database} was promoted on {mark.promoted}: it is production now and is not "
             "overwritten; to let it be a backup again: railway-neon-sync adopt"
+        ]
+    if mark.restored is not None:
+        return [
+            f"the backup database {safety.database} was restored by hand on {mark.restored}, to what was dumped at "
+            f"{mark.snapshot_at}: a run would replace that by what the source holds now; {_COMMANDS}"
         ]
     if safety.content_digest != mark.content_digest:
         since = f"it was adopted on {mark.adopted}" if mark.adopted else f"the copy of {mark.snapshot_at}"

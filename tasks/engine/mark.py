@@ -22,6 +22,7 @@ class Mark:
     source: str
     promoted: str | None = None  # ISO 8601, when the copy became production
     adopted: str | None = None  # ISO 8601, when somebody let us overwrite what stood here
+    restored: str | None = None  # ISO 8601, when somebody put a kept dump here by hand
     read_only: bool | None = None  # we made it refuse ordinary writes
 
     def as_comment(self) -> str:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from config import schedule
 from config.settings import Settings
+from tasks.engine.drills import Drill, read_drills
 from tasks.engine.errors import BackupError
 from tasks.engine.finishing import plan_expiry
 from tasks.engine.history import PastRun, past_runs
@@ -102,6 +103,7 @@ class Overview:
     promoted_at: str | None  # as the newest run that read the target's mark found it
     lock: Lock | None  # None: not asked for
     dumps: tuple[DumpOnDisk, ...]
+    last_drill: Drill | None  # the newest restore that was tried out
     free_bytes: int | None  # None: there is no backup directory
     problems: tuple[str, ...]  # what could not be read, a sentence each
 
@@ -151,6 +153,7 @@ def read_overview(
         promoted_at=promoted_at,
         lock=None if lease is None else _lock(lease),
         dumps=tuple(_on_disk(verdict) for verdict in plan_expiry(settings, journal, now=now)),
+        last_drill=next(iter(read_drills(settings.backup_dir)), None),
         free_bytes=free_bytes(settings.backup_dir) if settings.backup_dir.is_dir() else None,
         problems=tuple(told),
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.engine import Connection
 
-from tasks.engine.content import read_content, statistics
+from tasks.engine.content import Content, read_content, statistics
 from tasks.engine.errors import FenceBroken, ServerUnreachable
 from tasks.engine.faultpoints import fault_point
 from tasks.engine.guards import demand_unwritten
@@ -50,7 +50,7 @@ def verify_target(run: Run, source: Manifest, safety: Manifest) -> Verified:
 
 def confirm(run: Run, source: Manifest, safety: Manifest, *, unlogged: bool) -> Verified:
     """One verification of a published copy. unlogged=False after a possible crash of the server."""
-    _look_at_previous(run, safety)
+    look_at_previous(run, safety.content)
     run.progress.begin("verifying")
     with run.target.open() as connection:
         connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
@@ -73,8 +73,8 @@ def _demand_our_mark(run: Run, connection: Connection) -> None:
         )
 
 
-def _look_at_previous(run: Run, safety: Manifest) -> None:
-    """Nobody can write to the replaced database now; did somebody, before it was replaced?"""
+def look_at_previous(run: Run, expected: Content) -> None:
+    """Nobody can write to the replaced database now; Held when somebody did, before it was replaced."""
     if run.facts["method"] != "swap" or previous_state(run) is None:
         return
     run.progress.begin("looking again at what was replaced")
@@ -83,7 +83,7 @@ def _look_at_previous(run: Run, safety: Manifest) -> None:
         found = read_content(connection, progress=run.progress.tables_done)
     demand_unwritten(
         found,
-        safety.content,
+        expected,
         run.target_name,
         told="what was written is kept and the old content has its place again",
     )

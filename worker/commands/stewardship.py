@@ -38,7 +38,7 @@ def adopt(*, yes_overwrite: str | None) -> None:
     with _target() as server:
         holding = stewardship.look(server)
         say(f"The {holding.told}.")
-        _demand_name(holding.database, yes_overwrite)
+        demand_name(holding.database, yes_overwrite)
         stewardship.adopt(server, now=datetime.now(UTC))
     click.echo(f"adopted: the next run overwrites database {holding.database}; a safety backup is made before it does")
 
@@ -95,7 +95,8 @@ def _target() -> "Iterator[Server]":
         )
 
 
-def _demand_name(name: str, given: str | None) -> None:
+def demand_name(name: str, given: str | None) -> None:
+    """Go on only when somebody has typed the database's name, now or in the command."""
     typed = given if given is not None else click.prompt("Type the database's name to let it be overwritten", err=True)
     if typed != name:
         raise click.UsageError(f"the database is called {name}, not {typed}; nothing was changed")

@@ -1,5 +1,7 @@
 """When a run must not overwrite."""
 
+from dataclasses import replace
+
 import pytest
 
 from tasks.engine.content import Content, SchemaObject, TableContent, content_digest
@@ -80,6 +82,14 @@ def test_a_promoted_copy_is_production_and_is_held_although_nobody_wrote_to_it()
     content = holding(users=57)
     (reason,) = written_target(safety(content), mark_of(content, promoted="2026-11-22T03:00:00+00:00"))
     assert "production" in reason
+
+
+def test_what_a_person_restored_by_hand_is_held_although_nobody_wrote_to_it() -> None:
+    content = holding(users=57)
+    restored = replace(mark_of(content), restored="2026-11-22T03:00:00+00:00")
+    (reason,) = written_target(safety(content), restored)
+    assert "was restored by hand on 2026-11-22T03:00:00+00:00, to what was dumped at 2026-11-21T18:00:00" in reason
+    assert reason.endswith("railway-neon-sync promote")
 
 
 @pytest.mark.parametrize(

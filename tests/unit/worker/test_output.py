@@ -1,0 +1,48 @@
+"""How commands print ages, and how much of a bar is filled."""
+
+import io
+import time
+
+import pytest
+
+from tasks.engine.progress import Position, Progress
+from worker.commands.output import long_ago
+from worker.commands.past import difference
+from worker.progress_bar import progress_shown, share
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [
+        (-5, "0 s"),
+        (40, "40 s"),
+        (60, "1 min"),
+        (3599, "59 min"),
+        (5 * 3600 + 720, "5 h 12 min"),
+        (71 * 3600, "71 h 0 min"),
+        (72 * 3600, "3 days"),
+    ],
+)
+def test_an_age_is_told_as_exactly_as_anybody_needs_it(seconds: float, told: str) -> None:
+    assert long_ago(seconds) == told
+
+
+def test_a_bar_knows_bytes_before_tables_and_never_more_than_all() -> None:
+    assert share(Position(doing="x", bytes=5, of_bytes=4, tables=1, of_tables=2)) == (4, 4)
+    assert share(Position(doing="x", tables=1, of_tables=2)) == (1, 2)
+    assert share(Position(doing="x")) == (0, 0)
+
+
+def test_without_a_terminal_each_new_thing_is_one_line() -> None:
+    progress, stream = Progress(), io.StringIO()
+    with progress_shown(progress, stream):
+        progress.begin("loading", of_bytes=10)
+        give_up = time.monotonic() + 20
+        while not stream.getvalue() and time.monotonic() < give_up:
+            progress.bytes_done(5)
+        progress.begin("proving")
+    assert stream.getvalue() == "loading ...\nproving ...\n"
+
+
+def test_differences_are_told_with_their_sign() -> None:
+    assert [difference(rows) for rows in (3, -1, 0, None)] == ["+3", "-1", "rewritten", "new or gone"]

@@ -118,9 +118,14 @@ class Declarations(BaseSettings):
         description="Where runs are remembered: sqlite:///path, or a PostgreSQL that is neither of the two.",
     )
     pg_bin_dir: Annotated[Folder | None, Shown("those that are found")] = Field(
-        None, description="The folder of pg_dump, to be used before any other that is found."
+        None,
+        description="The folder of pg_dump, or of several majors (`17/bin/pg_dump`); no other is used then.",
     )
     keep_owners: Truth = Field(default=False, description="Whether the copy keeps the source's owners and privileges.")
+    allow_older_target: Truth = Field(
+        default=False,
+        description="Whether to try a copy to a server of an older major version; it is still proved before it counts.",
+    )
     copy_read_only: Truth = Field(
         default=False, description="Whether the copy refuses ordinary writes between runs; `promote` lifts it."
     )

@@ -25,6 +25,7 @@ _FACTS = (
     "current_user, pg_is_in_recovery(), current_setting('transaction_read_only')::bool, "
     "(SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = current_database())"
 )
+_EXTENSIONS = "SELECT extname FROM pg_extension ORDER BY 1"
 # A plain dump leaves out indexes and free space: half the databases' sizes is what both dumps rarely exceed.
 _SHARE_OF_SIZE = 2
 
@@ -57,9 +58,10 @@ def verify_connections(run: Run) -> Checked:
     _demand_source_is_no_copy(source, target)
     fault_point("verify_connections.middle")
     _demand_clients(run, source, target)
-    _demand_versions(source, target)
+    _demand_versions(run, source, target)
     _demand_writable(target, run.target)
     _demand_no_prepared_transaction(run.target)
+    _demand_extensions(source, run.target)
     needed_bytes = _demand_room(run, source, target)
     method, reason, maintenance = choose_method(run.settings.restore_method, run.target)
     run.keep(source=source, target=target, method=method, method_reason=reason, maintenance=maintenance)
@@ -80,6 +82,7 @@ def _examine(server: Server) -> dict[str, Any]:
             "identity": identity(connection),
             "objects": count_objects(connection),
             "comment": comment,
+            "extensions": list(connection.exec_driver_sql(_EXTENSIONS).scalars()),
         }
 
 
@@ -148,12 +151,35 @@ def _demand_clients(run: Run, source: dict[str, Any], target: dict[str, Any]) ->
         )
 
 
-def _demand_versions(source: dict[str, Any], target: dict[str, Any]) -> None:
-    if source["major"] > target["major"]:
+def _demand_versions(run: Run, source: dict[str, Any], target: dict[str, Any]) -> None:
+    if source["major"] <= target["major"]:
+        return
+    if not run.settings.allow_older_target:
         raise BackupError(
-            f"the source is PostgreSQL {source['major']}, the backup database only {target['major']}: a copy may not "
-            f"load there; upgrade the backup server to {source['major']} or newer"
+            f"the source is PostgreSQL {source['major']}, the backup database only {target['major']}, which may not "
+            f"know what the source uses; upgrade the backup server to {source['major']} or newer, or set "
+            "ALLOW_OLDER_TARGET=true: then it is tried, and published only if it is proved equal"
         )
+    run.warn(
+        f"the backup server is PostgreSQL {target['major']}, older than the source's {source['major']}: as soon as the "
+        "source uses what only the newer one knows, runs are rolled back"
+    )
+
+
+def _demand_extensions(source: dict[str, Any], server: Server) -> None:
+    """Refuse early what CREATE EXTENSION would refuse in the middle of the restore."""
+    with server.open() as connection:
+        available = set(connection.exec_driver_sql("SELECT name FROM pg_available_extensions").scalars())
+    missing = sorted(set(source["extensions"]) - available)
+    if missing:
+        raise BackupError(
+            f"the source uses {_extensions(missing)}, which the {server.shown} does not offer; install what is "
+            "missing on that server, or drop it from the source if nothing needs it"
+        )
+
+
+def _extensions(names: list[str]) -> str:
+    return f"the extension{'s' * (len(names) > 1)} {', '.join(names)}"
 
 
 def _demand_writable(target: dict[str, Any], server: Server) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tasks.engine.errors import NoClient
 
+_WHOLE_SINCE = 15
 _LOCATIONS = (
     ("/usr/lib/postgresql", "*/bin"),  # Debian, Ubuntu
     ("/usr", "pgsql-*/bin"),  # PostgreSQL's own packages on Red Hat's systems
@@ -30,14 +31,15 @@ class Client:
 
 
 def choose_client(server_major: int, *, bin_dir: Path | None, what: str) -> Client:
-    """The pg_dump whose major is the smallest that is at least the server's.
+    """The pg_dump whose major is the smallest that is at least the server's, but not 14 where there is a newer one.
 
     The nearest one writes what the other server is likeliest to understand. NoClient when all are older.
     """
     clients = find_clients(bin_dir)
     fitting = [client for client in clients if client.major >= server_major]
     if fitting:
-        return min(fitting, key=lambda client: client.major)
+        # pg_dump 14 leaves out the comment on public and that an unlogged table's identity sequence is logged.
+        return min(fitting, key=lambda client: (client.major < _WHOLE_SINCE, client.major))
     found = ", ".join(sorted({f"{c.version} in {c.path.parent}" for c in clients})) or "none"
     where = f"PG_BIN_DIR ({bin_dir})" if bin_dir else "this machine"
     raise NoClient(
@@ -47,8 +49,11 @@ def choose_client(server_major: int, *, bin_dir: Path | None, what: str) -> Clie
 
 
 def find_clients(bin_dir: Path | None) -> list[Client]:
-    """Every pg_dump that can be used: of PG_BIN_DIR alone when that is set, else all that the machine has."""
-    folders = [bin_dir] if bin_dir else list(_folders())
+    """Every pg_dump that can be used: of PG_BIN_DIR alone when that is set, else all that the machine has.
+
+    PG_BIN_DIR is a folder with pg_dump in it, or one with a folder for each major, as Debian's /usr/lib/postgresql.
+    """
+    folders = [bin_dir, *sorted(bin_dir.glob("*/bin"))] if bin_dir else list(_folders())
     seen: dict[Path, Client] = {}
     for folder in folders:
         with suppress(OSError):

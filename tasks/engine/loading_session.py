@@ -1,5 +1,6 @@
 """The session at the target while a dump is loaded: few round trips, and a failure that names its line."""
 
+import re
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -19,6 +20,9 @@ from tasks.engine.loading_errors import failure_of_copy, failure_of_statements, 
 _BATCH_BYTES = 1 << 20
 _BATCH_STATEMENTS = 500
 _TRANSACTION_TIMEOUT_SINCE = 170000
+_LOGGED_SINCE = 150000
+_IDENTITY = re.compile(rb"ALTER TABLE .*? ADD GENERATED (?:ALWAYS|BY DEFAULT) AS IDENTITY \(\n", re.DOTALL)
+_LOGGED = b"\n    LOGGED\n    START WITH "
 
 
 def is_unknown(statement: Statement, *, server_version: int) -> bool:
@@ -28,6 +32,17 @@ def is_unknown(statement: Statement, *, server_version: int) -> bool:
         and server_version < _TRANSACTION_TIMEOUT_SINCE
         and setting(statement.text)[0] == "transaction_timeout"
     )
+
+
+def in_older_words(text: bytes, *, server_version: int) -> bytes:
+    """A statement for a server before 15, whose sequences are all logged and which refuses to be told so.
+
+    pg_dump since 15 tells it of the identity sequence of an unlogged table that comes from such a server.
+    """
+    if server_version >= _LOGGED_SINCE or not _IDENTITY.match(text):
+        return text
+    before, found, after = text.rpartition(_LOGGED)
+    return before + b"\n    START WITH " + after if found else text
 
 
 class _CopyStream:
@@ -68,6 +83,7 @@ class LoadSession:
         elif is_unknown(statement, server_version=self._connection.server_version):
             return
         elif text := without_own_options(statement.text):
+            text = in_older_words(text, server_version=self._connection.server_version)
             self._wait(replace(statement, text=text))
 
     def _large_objects(self, statement: Statement) -> None:

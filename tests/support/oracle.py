@@ -143,10 +143,13 @@ def restore(path: Path, dsn: str, binaries: PostgresBinaries) -> None:
     with tempfile.TemporaryDirectory(prefix="rns-oracle-") as folder:
         loadable = Path(folder, "loadable.sql")
         with closing(psycopg2.connect(dsn)) as connection:
-            older_than_17 = connection.server_version < 170000
+            version = connection.server_version
         text = path.read_text()
-        if older_than_17:  # which do not know this setting, though a newer pg_dump always writes it
+        # What a newer pg_dump writes whatever comes of it, and an older server does not know.
+        if version < 170000:
             text = re.sub(r"^SET transaction_timeout = 0;\n", "", text, count=1, flags=re.MULTILINE)
+        if version < 150000:
+            text = text.replace("\n    LOGGED\n    START WITH ", "\n    START WITH ")
         loadable.write_text(text)
         _run(dsn, binaries, "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-o", os.devnull, "-f", str(loadable))
 

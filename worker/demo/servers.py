@@ -87,6 +87,13 @@ def _unprivileged_user() -> pwd.struct_passwd:
     raise ServerFailed("running as root, and there is neither a user 'postgres' nor 'nobody' to run servers as")
 
 
+def _open_to_all(program: Path) -> bool:
+    """Whether every user can start it; a home of mode 0700 above would hide it."""
+    return program.stat().st_mode & 0o005 == 0o005 and all(
+        folder.stat().st_mode & 0o001 for folder in program.resolve().parents
+    )
+
+
 @dataclass
 class PostgresServer:
     """One PostgreSQL cluster in a folder of its own. Superuser `postgres`, password as given, TCP on 127.0.0.1.
@@ -201,11 +208,11 @@ class PostgresServer:
         return str(self._readable_binaries() / name)
 
     def _readable_binaries(self) -> Path:
-        """The programs where the server's user can read them; a home of mode 0700 above them would hide them."""
+        """The programs where the server's user can read them: their own place, or a copy."""
         if os.geteuid() != 0:
             return self.binaries.bin_dir
         tree = self.binaries.bin_dir.parent
-        if str(tree).startswith("/usr/"):
+        if _open_to_all(self.binaries.bin_dir / "postgres"):
             return self.binaries.bin_dir
         copy = self.root.parent / f"postgresql-{self.binaries.version[0]}.{self.binaries.version[1]}"
         if not copy.exists():

@@ -9,7 +9,7 @@ from tasks.engine import grants
 from tasks.engine.connections import raw_connection
 from tasks.engine.faultpoints import fault_point
 from tasks.engine.loading import load_dump
-from tasks.engine.mark import identifier
+from tasks.engine.mark import identifier, literal
 from tasks.engine.replacing.interface import Replacement
 from tasks.engine.run import Run
 
@@ -47,6 +47,7 @@ def fill(run: Run, connection: Connection, what: Replacement) -> list[str]:
     )
     fault_point("loaded")
     _drop_what_the_source_lacks(connection, what)
+    _comment_on_public(connection, what)
     notes = [] if what.grants is None else list(grants.apply_grants(connection, grants.grants_from_json(what.grants)))
     run.progress.begin("gathering statistics")
     notes += _gather_statistics(connection)
@@ -96,3 +97,15 @@ def _drop_what_the_source_lacks(connection: Connection, what: Replacement) -> No
         for name in names:
             if (kind, name) not in held:
                 connection.exec_driver_sql(f"DROP {kind.upper()} IF EXISTS {identifier(name)}")
+
+
+def _comment_on_public(connection: Connection, what: Replacement) -> None:
+    """pg_dump before 15 leaves it out."""
+    manifest = what.manifest
+    said = [
+        entry.definition
+        for entry in manifest.content.objects
+        if (entry.kind, entry.identity) == ("comment", "on schema public")
+    ]
+    if said and int(manifest.client_version.partition(".")[0]) < 15:
+        connection.exec_driver_sql(f"COMMENT ON SCHEMA public IS {literal(said[0])}")

@@ -34,6 +34,19 @@ def test_the_folder_that_the_operator_names_is_the_only_one(tmp_path: Path) -> N
     assert [client.path.parent for client in find_clients(bin_dir)] == [bin_dir]
 
 
+def test_the_folder_may_hold_one_for_each_major_and_the_nearest_is_taken(tmp_path: Path) -> None:
+    for major in (15, 16, 18):
+        install(tmp_path / str(major) / "bin", f"{major}.1")
+    assert [choose_client(major, bin_dir=tmp_path, what="source").major for major in (14, 16, 17)] == [15, 16, 18]
+
+
+def test_pg_dump_14_leaves_things_out_and_is_taken_only_where_there_is_no_newer_one(tmp_path: Path) -> None:
+    install(tmp_path / "14" / "bin", "14.23")
+    assert choose_client(14, bin_dir=tmp_path, what="source").major == 14
+    install(tmp_path / "18" / "bin", "18.6")
+    assert choose_client(14, bin_dir=tmp_path, what="source").major == 18
+
+
 def test_an_empty_folder_is_told(tmp_path: Path) -> None:
     with pytest.raises(NoClient, match=r"PG_BIN_DIR .*found: none"):
         choose_client(15, bin_dir=tmp_path, what="target")

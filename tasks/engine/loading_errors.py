@@ -29,6 +29,19 @@ def find_culprit(batch: Sequence[Statement], works: Callable[[Sequence[Statement
     return batch[0]
 
 
+def statement_at(batch: Sequence[Statement], position: int, *, before: bytes, encoding: str) -> Statement:
+    """The statement that holds the character `position` (from 1) of the string that was sent.
+
+    before: what stood before the statements in it; each begins a line. encoding: Python's name for the string's.
+    """
+    end = len(before.decode(encoding, "replace"))
+    for statement in batch:
+        end += len(statement.text.decode(encoding, "replace")) + 1
+        if position <= end:
+            return statement
+    return batch[-1]
+
+
 def failure_of_statements(
     connection: Connection, batch: Sequence[Statement], culprit: Statement | None, error: psycopg2.Error
 ) -> BackupError:

@@ -15,13 +15,20 @@ from psycopg2.extensions import cursor as Cursor  # noqa: N812
 from tasks.engine.dumpfile_reader import CopyBlock, DumpReader, Statement
 from tasks.engine.dumpfile_rules import Kind, setting, without_own_options
 from tasks.engine.errors import BackupError, LoadFailed
-from tasks.engine.loading_errors import failure_of_copy, failure_of_statements, find_culprit, is_about_a_statement
+from tasks.engine.loading_errors import (
+    failure_of_copy,
+    failure_of_statements,
+    find_culprit,
+    is_about_a_statement,
+    statement_at,
+)
 
 _BATCH_BYTES = 1 << 20
 _BATCH_STATEMENTS = 500
 _TRANSACTION_TIMEOUT_SINCE = 170000
 _LOGGED_SINCE = 150000
 _IDENTITY = re.compile(rb"ALTER TABLE .*? ADD GENERATED (?:ALWAYS|BY DEFAULT) AS IDENTITY \(\n", re.DOTALL)
+_SYNTAX_ERROR = "42601"
 _LOGGED = b"\n    LOGGED\n    START WITH "
 
 
@@ -75,6 +82,10 @@ class LoadSession:
         self._encoding = connection.info.parameter_status("client_encoding") or "UTF8"
         # named by chance: a statement that ended our transaction cannot have made it again
         self._savepoint = f"rns_{secrets.token_hex(8)}".encode()
+
+    @property
+    def _set_savepoint(self) -> bytes:
+        return b"SAVEPOINT " + self._savepoint + b";"
 
     def add(self, statement: Statement) -> None:
         """Have a statement wait, and send when enough do."""
@@ -153,7 +164,7 @@ class LoadSession:
     def _as_string(self, batch: Sequence[Statement], *, savepoint: bool) -> bytes:
         texts = [statement.text for statement in batch]
         if savepoint:
-            texts = [b"SAVEPOINT " + self._savepoint + b";", *texts, b"RELEASE SAVEPOINT " + self._savepoint + b";"]
+            texts = [self._set_savepoint, *texts, b"RELEASE SAVEPOINT " + self._savepoint + b";"]
         return b"\n".join(texts)
 
     def _culprit(self, batch: Sequence[Statement], error: psycopg2.Error) -> Statement | None:
@@ -162,6 +173,11 @@ class LoadSession:
             return None
         if len(batch) == 1:
             return batch[0]
+        if error.pgcode == _SYNTAX_ERROR and (position := error.diag.statement_position):
+            # The whole string was refused before its first statement: no savepoint was set, and there is no need.
+            before = b"" if self._autocommit else self._set_savepoint + b"\n"
+            encoding = extensions.encodings[self._connection.encoding]
+            return statement_at(batch, int(position), before=before, encoding=encoding)
         if self._in_large_objects or batch[-1].kind is Kind.COMMIT:
             return None
         try:

@@ -19,7 +19,7 @@ from config.settings import Settings, load_settings
 from tasks.engine.lease import open_lease
 from tasks.means import Means, open_means
 from tests.support import oracle
-from worker.demo.servers import PostgresServer, ValkeyServer
+from worker.demo.servers import PostgresBinaries, PostgresServer, ValkeyServer
 
 REPOSITORY = Path(__file__).parents[2]
 ESCROW = (REPOSITORY / "worker" / "demo" / "escrow.sql").read_text()
@@ -164,12 +164,17 @@ class Installation:
 
     def fingerprint(self) -> str:
         """The same only while nobody has touched the target."""
-        return oracle.fingerprint(self.target)
+        return oracle.fingerprint(self.target, binaries=self._judges())
 
     def differences(self) -> list[str]:
         """What the oracle finds wrong with the copy, while the source has stood still since it was dumped."""
-        expected = oracle.as_restored(self.source, on=self.target_server.dsn())
-        return oracle.differences(expected, oracle.take(self.target))
+        binaries = self._judges()
+        expected = oracle.as_restored(self.source, on=self.target_server.dsn(), binaries=binaries)
+        return oracle.differences(expected, oracle.take(self.target, binaries=binaries))
+
+    def _judges(self) -> PostgresBinaries:
+        """The oracle's programs: as new as both servers."""
+        return max((self.source_server.binaries, self.target_server.binaries), key=lambda found: found.version)
 
     def comment(self) -> str | None:
         """The target database's comment: the mark."""

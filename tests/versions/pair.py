@@ -36,18 +36,25 @@ class Verdict:
         return f"{'failed' if told else 'held'}: {self.pair} ({self.took_s:.1f} s)" + (f"\n{told}" if told else "")
 
 
+def swap(source: int, target: int) -> Pair:
+    """By renaming, with all of the image's clients."""
+    return Pair(source=source, target=target, method="swap", clients="nearest")
+
+
+def in_place(source: int, target: int) -> Pair:
+    """In one transaction, on a machine that has only the newest client."""
+    return Pair(source=source, target=target, method="in_place", clients="newest")
+
+
 def every_pair() -> list[Pair]:
-    """Each source no newer than its target, with both methods; the newest targets first, which have most sources."""
-    return [
-        Pair(source=source, target=target, method=method, clients=clients)
-        for target in reversed(MAJORS)
-        for source in MAJORS
-        if source <= target
-        for method, clients in _ways(source, target)
-    ]
+    """Each source no newer than its target; the newest targets first, which have most sources.
 
-
-def _ways(source: int, target: int) -> list[tuple[Literal["swap", "in_place"], Literal["nearest", "newest", "only"]]]:
-    # A machine that has but one pg_dump has mostly its servers' own: where both are of the oldest, that says least.
-    alone = [("swap", "only")] if source == target == MAJORS[0] else []
-    return [("swap", "nearest"), ("in_place", "newest"), *alone]
+    A way is a method and what there is of pg_dump. A pair of one major goes both ways, so that each server is the
+    target of both methods; the others go one of them by turns.
+    """
+    pairs: list[Pair] = []
+    for target in reversed(MAJORS):
+        older = [source for source in MAJORS if source < target]
+        pairs += [(in_place, swap)[(source + target) % 2](source, target) for source in older]
+        pairs += [swap(target, target), in_place(target, target)]
+    return [*pairs, Pair(source=MAJORS[0], target=MAJORS[0], method="swap", clients="only")]

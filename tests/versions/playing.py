@@ -42,10 +42,10 @@ class Stage:
 def open_stage() -> Iterator[Stage]:
     """A stage in a temporary folder."""
     with ExitStack() as ends:
-        root = Path(ends.enter_context(TemporaryDirectory(prefix="rns-versions-", dir="/tmp", ignore_cleanup_errors=True)))
-        valkey = ValkeyServer(root / "valkey").start()
+        root = ends.enter_context(TemporaryDirectory(prefix="rns-versions-", ignore_cleanup_errors=True))
+        valkey = ValkeyServer(Path(root) / "valkey").start()
         ends.callback(valkey.stop)
-        yield Stage(root=root, valkey=valkey, _ends=ends)
+        yield Stage(root=Path(root), valkey=valkey, _ends=ends)
 
 
 def play(stage: Stage, pair: Pair) -> Verdict:

@@ -1,0 +1,77 @@
+"""The pairs of majors that find most for their time, and sources that are newer than their target."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.installation import Installation, installed
+from tests.support.majors import FOLDER
+from tests.versions.pair import Pair, in_place, swap
+from tests.versions.playing import Stage, open_stage, play
+
+
+@pytest.fixture(scope="module")
+def stage() -> Iterator[Stage]:
+    with open_stage() as found:
+        yield found
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        swap(14, 18),  # what changed between majors, all of it
+        in_place(14, 14),  # what the oldest does not know
+    ],
+    ids=str,
+)
+def test_a_pair_of_majors_is_copied_rolled_back_and_copied_again(stage: Stage, pair: Pair) -> None:
+    assert play(stage, pair).failures == ()
+
+
+@pytest.fixture(scope="module")
+def downwards(stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """From 18 to 14: the demo's application, which uses nothing that only the newer one knows."""
+    source, target = stage.server("source", 18), stage.server("target", 14)
+    home = tmp_path_factory.mktemp("downwards")
+    with installed(source, target, stage.valkey, home, PG_BIN_DIR=str(FOLDER)) as found:
+        yield found
+
+
+def test_a_source_newer_than_its_target_is_refused_before_anything(downwards: Installation) -> None:
+    before = downwards.fingerprint()
+    report = downwards.run_here()
+    assert report["outcome"] == "failed"
+    assert report["error"] == (
+        "the source is PostgreSQL 18, the backup database only 14, which may not know what the source uses; upgrade "
+        "the backup server to 18 or newer, or set ALLOW_OLDER_TARGET=true: then it is tried, and published only if it "
+        "is proved equal"
+    )
+    assert [step["name"] for step in report["steps"]] == ["verify_connections"]
+    assert downwards.fingerprint() == before
+    assert downwards.leftovers() == []
+
+
+@pytest.mark.parametrize("method", ["swap", "in_place"])
+def test_where_it_is_allowed_and_proved_equal_an_older_target_is_a_copy_too(
+    downwards: Installation, method: str
+) -> None:
+    report = downwards.run_here(ALLOW_OLDER_TARGET="true", RESTORE_METHOD=method)
+    assert (report["outcome"], report["error"]) == ("succeeded", None)
+    assert any("the backup server is PostgreSQL 14, older than the source's 18" in each for each in report["warnings"])
+    assert downwards.differences() == []
+    assert downwards.leftovers() == []
+
+
+@pytest.mark.parametrize("method", ["swap", "in_place"])
+def test_what_only_the_newer_one_knows_is_refused_by_name_and_the_older_target_keeps_what_it_held(
+    downwards: Installation, method: str
+) -> None:
+    before = downwards.fingerprint()
+    downwards.on_source("CREATE UNIQUE INDEX only_since_15 ON public.users (id, display_name) NULLS NOT DISTINCT")
+    report = downwards.run_here(ALLOW_OLDER_TARGET="true", RESTORE_METHOD=method)
+    downwards.on_source("DROP INDEX public.only_since_15")
+    assert report["outcome"] == "rolled_back"
+    assert "only_since_15" in report["error"]
+    assert 'syntax error at or near "NULLS"' in report["error"]
+    assert downwards.fingerprint() == before
+    assert downwards.leftovers() == []

@@ -90,8 +90,7 @@ def tell_outcome(
                 log.warning("the outcome of run %s could not be told everywhere: %s", run_id, error)
         if told:
             journal.keep(run_id, told=True)
-        _look(settings, journal)
-        deliver(settings=settings, journal=journal, now=datetime.now(UTC))
+        _look_and_deliver(settings, journal)
 
 
 def tell_again(*, settings: Settings, journal: Journal, lease: Lease | None, tell: Teller) -> None:
@@ -101,12 +100,14 @@ def tell_again(*, settings: Settings, journal: Journal, lease: Lease | None, tel
             tell_outcome(record.report, settings=settings, journal=journal, lease=lease, tell=tell)
 
 
-def _look(settings: Settings, journal: Journal) -> None:
+def _look_and_deliver(settings: Settings, journal: Journal) -> None:
     """Where no worker looks at the clock every minute (`run --here` from cron), each run does."""
     try:
         look(settings=settings, journal=journal, now=datetime.now(UTC))
-    except BackupError as error:
-        log.warning("whether the copy is too old could not be looked up: %s", error)
+        deliver(settings=settings, journal=journal, now=datetime.now(UTC))
+    except Exception as error:  # the run has ended and its outcome stands: no fault in telling of it undoes that
+        level = logging.WARNING if isinstance(error, BackupError) else logging.ERROR
+        log.log(level, "what waits to be told could not be told now: %s", error, exc_info=level == logging.ERROR)
 
 
 def _undelivered(journal: Journal) -> list[Undelivered]:

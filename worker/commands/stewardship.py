@@ -75,6 +75,9 @@ def promote(*, as_json: bool) -> None:
     click.echo(f"point the application at host {place['host']}, port {place['port']}, database {place['database']},")
     click.echo("with the user and password of RAILWAY_BACKUP_DB_URL, or a role that has grants there")
     click.echo("until you come back, every scheduled run ends as held: that is expected, and not a fault")
+    click.echo(
+        "alarms about runs and an old copy rest until then, a failed rollback's does not; pause HEARTBEAT_URL's check"
+    )
     click.echo("to come back: move the data to the new source, set DATABASE_URL, then: railway-neon-sync adopt")
 
 

@@ -1,5 +1,9 @@
 """From a journal to real servers that hear it: once, again until it is heard, and never in each other's way."""
 
+import json
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,7 +19,7 @@ from tasks.engine.closing import tell_again
 from tasks.engine.journal import Journal
 from tasks.engine.telling import channels, pings
 from tasks.engine.telling.announce import announce, look
-from tasks.engine.telling.delivery import deliver, sentences
+from tasks.engine.telling.delivery import deliver, sentences, untold
 from tasks.engine.telling.notice import Notice
 from tasks.engine.telling.outbox import MOST_TRIES
 from tasks.engine.telling.within import NotDelivered
@@ -180,6 +184,22 @@ def test_what_was_not_heard_is_told_in_the_log_and_once_in_the_next_report(
         "the dead man's switch did not take the end of a run in 1 of 5 tries: it answered 500"
     )
     assert bench.end("succeeded")["warnings"] == []
+
+
+def test_status_tells_of_what_was_not_heard(bench: Bench, listener: Listener) -> None:
+    bench.end("succeeded")
+    assert untold(bench.settings, bench.journal) == []
+    listener.how = "500"
+    bench.end("failed", "x")
+    shown = subprocess.run(
+        [sys.executable, "-m", "worker", "status", "--quick", "--json"],
+        env={"PATH": os.environ["PATH"], **bench.environment},
+        capture_output=True,
+        check=False,
+    )
+    problems = json.loads(shown.stdout)["problems"]
+    assert problems == untold(bench.settings, bench.journal)
+    assert problems[0].startswith("channel 1 (json) did not take '❌ Railway backup failed' in 1 of 5 tries: ")
 
 
 def test_a_signal_that_a_later_run_has_overtaken_is_not_sent_any_more(bench: Bench, listener: Listener) -> None:

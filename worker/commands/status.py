@@ -51,6 +51,7 @@ def status(ctx: click.Context, *, quick: bool, html: bool, as_json: bool) -> Non
     from tasks.engine.lease import open_lease  # noqa: PLC0415
     from tasks.engine.overview import as_json as plain  # noqa: PLC0415
     from tasks.engine.overview import read_overview  # noqa: PLC0415
+    from tasks.engine.telling.delivery import untold  # noqa: PLC0415
     from worker.commands.output import print_json  # noqa: PLC0415
     from worker.machinery import ask_machinery  # noqa: PLC0415
 
@@ -61,7 +62,7 @@ def status(ctx: click.Context, *, quick: bool, html: bool, as_json: bool) -> Non
         journal,
         now=datetime.now(UTC),
         lease=None if quick or html else open_lease(settings.lock_url.get_secret_value(), pair=settings.pair),
-        problems=[problem] if problem else [],
+        problems=[*([problem] if problem else []), *untold(settings, journal)],
     )
     if html:
         from tasks.engine.page.writing import write_page  # noqa: PLC0415

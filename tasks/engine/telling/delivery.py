@@ -88,6 +88,14 @@ def trial_deliveries(settings: Settings, journal: Journal, *, host: str, now: da
     }
 
 
+def untold(settings: Settings, journal: Journal | None) -> list[str]:
+    """The same sentences as problems of an overview; of a journal that cannot be read another one tells."""
+    try:
+        return sentences(journal.outbox.undelivered(), settings) if journal else []
+    except BackupError:
+        return []
+
+
 def sentences(undelivered: Sequence[Undelivered], settings: Settings) -> list[str]:
     """What a report or a person at the command line is told of what did not arrive."""
     labels = {channel: way.label for channel, way in ways_of(settings).items()}

@@ -43,6 +43,9 @@ def _content(scene: Scene, verdict: Verdict, outcome: str, before: Before) -> No
     scene.known = found = scene.look()
     is_old = found == before.target
     differences = [] if is_old else scene.is_new(found)
+    if differences and verdict.cell.victim == "source":  # its crash, which moves sequences on, came before the dump
+        scene.look_at_source()
+        differences = scene.is_new(found)
     verdict.demand(is_old or not differences, f"neither old nor new: {differences[:3]}")
     verdict.demand(outcome == "succeeded" or outcome in _TRUE_FAILURES, f"the outcome is {outcome}")
     held = "old" if is_old else "new"

@@ -80,6 +80,7 @@ class Matrix:
             verdict = play(scene, cell, followed=followed)
         except Exception:
             self.verdicts.append(Verdict(cell, failures=[f"the scene broke: {traceback.format_exc()[-600:]}"]))
+            self.tell(f"{len(self.verdicts)}: {cell}: FAILED")
             raise
         self.verdicts.append(verdict)
         self.tell(f"{len(self.verdicts)}: {verdict} ({time.monotonic() - began:.1f} s)")

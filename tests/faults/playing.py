@@ -107,7 +107,7 @@ def _outcome(scene: Scene, verdict: Verdict, run: AsyncResult, began: float) -> 
         except sqlite3.OperationalError:  # locked for longer than anybody writes
             if verdict.cell.victim in PAUSED:
                 return False
-            raise
+            continue
         if row is not None and row["state"] == "ended":
             if told_since is None:
                 told_since, verdict.outcome = time.monotonic(), row["outcome"]

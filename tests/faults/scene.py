@@ -205,7 +205,7 @@ class Scene:
 
     def _ask_journal(self, query: str, value: str) -> list[Any]:
         path = self.installation.backup_dir / "journal.sqlite3"
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=20)) as journal:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30)) as journal:
             journal.row_factory = sqlite3.Row
             return journal.execute(query, [value]).fetchall()
 

@@ -198,7 +198,7 @@ def _undone(run: Run, safety: Manifest | None, comment: str | None) -> bool:
     if run.facts["method"] == "swap":
         put_back(run, published)
     elif safety is not None:
-        put_safety_backup_back(run, safety, published, comment)
+        put_safety_backup_back(run, safety, published, comment, overwrites=None)
     else:
         return False
     return True

@@ -144,6 +144,7 @@ def an_overview(
         "lock": None,
         "dumps": (),
         "free_bytes": None,
+        "last_drill": None,
         "problems": (),
     }
     return Overview(**values | others)

@@ -39,7 +39,8 @@ def main() -> int:
     tell(f"{len(planned)} cells and {len(chance)} random instants, seed {seed}")
     if not chosen and not options.without_proofs:
         proofs.start()
-    matrix.play([*((cell,) for cell in planned), *in_rounds(chance)], lanes=options.lanes)
+    rounds = [*in_rounds(planned, options.in_a_row), *in_rounds(chance, options.random_in_a_row)]
+    matrix.play(rounds, lanes=options.lanes)
     proofs.wait()
     page = Page(
         verdicts=matrix.verdicts,
@@ -48,6 +49,7 @@ def main() -> int:
         commit=commit(),
         took_s=time.monotonic() - began,
         seed=seed,
+        in_a_row=(options.in_a_row, options.random_in_a_row),
         unplayed=matrix.unplayed,
         complete=not (matrix.unplayed or chosen or options.without_proofs or proofs.stopped),
     ).text()
@@ -65,6 +67,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--without-proofs", action="store_true", help="without the other proofs")
     parser.add_argument("--seed", type=int, help="of the random instants")
     parser.add_argument("--lanes", type=int, default=3, help="scenes for each method at once")
+    parser.add_argument("--in-a-row", type=int, default=1, metavar="N", help="cells, before a run is left alone")
+    parser.add_argument("--random-in-a-row", type=int, default=3, metavar="N", help="the same for random instants")
     parser.add_argument("--page", type=Path, help="instead of docs/reliability.md")
     parser.add_argument("--logs", type=Path, help="a folder for the worker's log of each cell that did not hold")
     return parser.parse_args()

@@ -28,8 +28,8 @@ servers and the files:
   `succeeded` when and only when the content is new;
 - nothing is left: no process, session, database beside the target, half-written file, service file, lock;
 - journal, report file, result backend and log say the same;
-- the next run succeeds, with nobody's help (at random instants: three runs in a row are struck, and the one after
-  them succeeds).
+- the next run that is not struck succeeds, with nobody's help: after {in_a_row} cell(s) in a row, after
+  {random_in_a_row} random instants in a row.
 
 An instant is a named line of the code, or pg_dump before its work, with half of its file written, and after its work;
 `publishing.*` are between the statements of the publishing transaction, in the server; `*.done` is between the end of
@@ -71,6 +71,7 @@ class Page:
     commit: str
     took_s: float
     seed: int
+    in_a_row: tuple[int, int]  # so many cells, and random instants, are struck before a run is left alone
     unplayed: int
     complete: bool
 
@@ -83,6 +84,8 @@ class Page:
             self._figures(fixed, chance),
             self._failures(),
             _CELLS.format(
+                in_a_row=self.in_a_row[0],
+                random_in_a_row=self.in_a_row[1],
                 reader_s=READER_BOUND_S,
                 outcome_s=OUTCOME_BOUND_S,
                 redis_gone_s=hurried_times.REDIS_GONE_S,

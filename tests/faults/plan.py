@@ -1,13 +1,13 @@
 """Which victim is struck at which instants."""
 
 import random
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from tests.faults.cell import Cell
 from tests.faults.instants import BEFORE_BEAT, DUMPING, PUBLISHING, depends_on_method, instants_of
 
 METHODS = ("swap", "in_place")
-_IN_A_ROW = 3
 _LONGEST_STRIKE_S = 3.5  # a run of the demo's database takes two to four seconds
 _ROLLING_BACK = ("rollback.begin", "put_back.after", "rollback.restored")
 # The kernel ends the pool with its main process, so this victim differs little from the group.
@@ -108,12 +108,14 @@ def _instants(victim: str, method: str, number: int) -> Iterator[str]:
             yield instant
 
 
-def in_rounds(chance: Iterable[Cell]) -> list[tuple[Cell, ...]]:
-    """Random blows, a few in a row: the run after the first is struck too, the one after the last must succeed."""
+def in_rounds(planned: Iterable[Cell], in_a_row: int) -> list[tuple[Cell, ...]]:
+    """So many blows in a row: the run after the first is struck too, the one after the last must succeed."""
     found: list[tuple[Cell, ...]] = []
-    for method in METHODS:
-        some = [cell for cell in chance if cell.method == method]
-        found += [tuple(some[at : at + _IN_A_ROW]) for at in range(0, len(some), _IN_A_ROW)]
+    scenes: defaultdict[tuple[str, bool], list[Cell]] = defaultdict(list)
+    for cell in planned:
+        scenes[cell.method, cell.needs_network].append(cell)
+    for some in scenes.values():
+        found += [tuple(some[at : at + in_a_row]) for at in range(0, len(some), in_a_row)]
     return found
 
 

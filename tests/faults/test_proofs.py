@@ -27,7 +27,15 @@ def test_the_page_tells_what_the_other_proofs_counted_and_which_did_not_hold(tmp
     cell = Cell(victim="child", instant="loaded", method="swap")
     verdict = Verdict(cell, outcome="failed", to_outcome_s=4.5, reader_gap_s=0.25)
     page = Page(
-        verdicts=[verdict], proofs=proofs, command="x", commit="y", took_s=60, seed=7, unplayed=3, complete=False
+        verdicts=[verdict],
+        proofs=proofs,
+        command="x",
+        commit="y",
+        took_s=60,
+        seed=7,
+        in_a_row=(1, 3),
+        unplayed=3,
+        complete=False,
     ).text()
     assert "| refused | 1/2 |" in page
     assert "## Bad dumps" in page

@@ -1,6 +1,6 @@
 # The front door. Each target is one line; what is longer is a program in tools/.
 .DEFAULT_GOAL := help
-.PHONY: help demo run test faults versions check up compose-test pictures
+.PHONY: help demo run test faults versions check audit up compose-test pictures
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ check: ## Style, types and unit tests, in seconds
 
 pictures: ## Make docs/pictures anew: what the demo prints, the status page and Flower (needs Chromium)
 	@tools/setup dev && .venv/bin/python tools/picture.py && PYTHONPATH=. .venv/bin/python tools/screenshots.py
+
+audit: ## Ask for known weaknesses of every pinned dependency (needs the network)
+	@tools/setup dev && tools/audit
 
 up: ## Start Redis, worker, beat and Flower with Docker Compose
 	@docker compose up --detach --wait

@@ -22,7 +22,9 @@ _SHORTEST_ANYWHERE = 4
 # What a terminal obeys or what makes a line read as another: C0 and C1 controls but tab and newline, line and
 # paragraph separators, the marks that turn the direction of text, lone surrogates (no UTF-8 for them). The joiners
 # inside emoji are not among them.
-_HARMFUL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_HARMFUL = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "run_id"}
 _CHATTY = ("celery.", "kombu.")
 _FIRST_ARGUMENT = re.compile(r"[(\[]'([^'\s]{1,100})'")
@@ -69,6 +71,20 @@ def mask(text: str, secrets: Sequence[str]) -> str:
 def harmless(text: str) -> str:
     """The text with what a terminal would obey written out (\\x1b); newlines, tabs and emoji stay."""
     return _HARMFUL.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def one_line(text: str) -> str:
+    """The same, with newlines and tabs written out too: a sentence that quotes a hostile name stays one line."""
+    return harmless(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
+def cleaned(value: Any, secrets: Sequence[str]) -> Any:
+    """A JSON value in which every text is one line, masked and harmless: what others show must be so already."""
+    if isinstance(value, str):
+        return one_line(mask(value, secrets))
+    if isinstance(value, Mapping):
+        return {cleaned(key, secrets): cleaned(item, secrets) for key, item in value.items()}
+    return [cleaned(item, secrets) for item in value] if isinstance(value, list | tuple) else value
 
 
 class TextLines(logging.Formatter):

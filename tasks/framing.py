@@ -10,7 +10,7 @@ from contextvars import copy_context
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 
-from config.logs import log_context
+from config.logs import cleaned, log_context
 from config.settings import Settings
 from tasks.engine.beginning import HANDOVER_ALLOWANCE_S
 from tasks.engine.closing import close_run
@@ -79,9 +79,9 @@ def perform(
     with log_context(run_id):
         log.info("%s begins", name, extra={"event": "step_began", "step": name})
         try:
-            summary = _work(means, record, name, operation, show)
+            summary = cleaned(_work(means, record, name, operation, show), means.settings.secrets)
         except Exception as error:
-            sentence = _sentence(error, name)
+            sentence = cleaned(_sentence(error, name), means.settings.secrets)
             _remember_failure(means, run_id, name, sentence, held=isinstance(error, Held), began=began)
             raise BackupFailed(sentence) from error
         took_s = time.monotonic() - began

@@ -10,6 +10,7 @@ from typing import Any
 from config.settings import Settings, load_settings
 from tasks.engine.journal import Journal
 from tasks.engine.lease import Lease, open_lease
+from tasks.engine.ownership import agree_on_directory
 from tasks.engine.progress import Position
 from tasks.engine.storage import ensure_private_dir
 
@@ -47,8 +48,9 @@ def current_means() -> Means:
 
 def open_means(settings: Settings, *, lease: Lease | None, tell: Teller, observe: Observer | None = None) -> Means:
     """The journal is created where it is missing, in its private folder."""
-    ensure_private_dir(settings.backup_dir)
-    journal = Journal(settings.journal_url.get_secret_value(), pair=settings.pair)
+    url = settings.journal_url.get_secret_value()
+    agree_on_directory(ensure_private_dir(settings.backup_dir), url)
+    journal = Journal(url, pair=settings.pair)
     return Means(settings=settings, journal=journal, lease=lease, tell=tell, observe=observe)
 
 

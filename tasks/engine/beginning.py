@@ -15,7 +15,15 @@ from tasks.engine.journal import Journal, RunRecord
 from tasks.engine.lease import Lease
 from tasks.engine.recovery import Ending
 from tasks.engine.spare import keep_spare
-from tasks.engine.storage import PART_SUFFIX, REPORTS_DIR, ensure_private_dir, part_path, report_path, reserve_stamp
+from tasks.engine.storage import (
+    PART_SUFFIX,
+    REPORTS_DIR,
+    ensure_private_dir,
+    is_regular,
+    part_path,
+    report_path,
+    reserve_stamp,
+)
 
 HANDOVER_ALLOWANCE_S = 300.0  # a step's message may wait so long in the queue before the run counts as dead
 
@@ -175,6 +183,8 @@ def forget_reservations(settings: Settings, journal: Journal, now: datetime) -> 
     """Stamps that were taken by a process that died before it wrote its run down."""
     in_use = {record.stamp for record in journal.open_runs()}
     for part in (settings.backup_dir / REPORTS_DIR).glob(f"*{PART_SUFFIX}"):
+        if not is_regular(part):
+            continue
         with suppress(FileNotFoundError):  # its run has just been told
             silent_s = now.timestamp() - part.stat().st_mtime
             if silent_s > HANDOVER_ALLOWANCE_S and part.name.partition(".")[0] not in in_use:

@@ -23,7 +23,8 @@ log = logging.getLogger(__name__)
 _FACTS = (
     "SELECT current_database(), current_setting('server_version'), pg_database_size(current_database()), "
     "current_user, pg_is_in_recovery(), current_setting('transaction_read_only')::bool, "
-    "(SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = current_database())"
+    "(SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = current_database()), "
+    "(SELECT rolsuper FROM pg_roles WHERE rolname = current_user)"
 )
 _EXTENSIONS = "SELECT extname FROM pg_extension ORDER BY 1"
 # A plain dump leaves out indexes and free space: half the databases' sizes is what both dumps rarely exceed.
@@ -60,6 +61,7 @@ def verify_connections(run: Run) -> Checked:
     _demand_clients(run, source, target)
     _demand_versions(run, source, target)
     _demand_writable(target, run.target)
+    _tell_of_superuser(target)
     _demand_no_prepared_transaction(run.target)
     _demand_extensions(source, run.target)
     needed_bytes = _demand_room(run, source, target)
@@ -71,13 +73,15 @@ def verify_connections(run: Run) -> Checked:
 
 def _examine(server: Server) -> dict[str, Any]:
     with server.open() as connection:
-        database, version, size, role, in_recovery, read_only, comment = connection.exec_driver_sql(_FACTS).one()
+        found = connection.exec_driver_sql(_FACTS).one()
+        database, version, size, role, in_recovery, read_only, comment, superuser = found
         return {
             "database": database,
             "version": version,
             "major": server_major(connection),
             "size_bytes": size,
             "role": role,
+            "superuser": superuser,
             "writable": not (in_recovery or read_only),
             "identity": identity(connection),
             "objects": count_objects(connection),
@@ -185,6 +189,17 @@ def _extensions(names: list[str]) -> str:
 def _demand_writable(target: dict[str, Any], server: Server) -> None:
     if not target["writable"]:
         raise BackupError(f"the {server.shown} cannot be written to (a standby, or read-only); use its primary")
+
+
+def _tell_of_superuser(target: dict[str, Any]) -> None:
+    """What is restored brings functions that the restore itself runs: an index, a check, a generated column."""
+    if target["superuser"]:
+        log.info(
+            "the target's role %s is a superuser: functions of the source run with its rights while the copy is "
+            "loaded; give it a role of its own, see docs/security.md",
+            target["role"],
+            extra={"event": "target_superuser"},
+        )
 
 
 def _demand_no_prepared_transaction(server: Server) -> None:

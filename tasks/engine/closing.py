@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from config.logs import log_context
+from config.logs import cleaned, log_context
 from config.settings import Settings
 from tasks.engine.errors import BackupError
 from tasks.engine.faultpoints import fault_point
@@ -44,7 +44,7 @@ def close_run(
     if record is None or record.state == "ended":
         return None
     undelivered = _undelivered(journal)
-    report = build_report(
+    built = build_report(
         _with_warnings(record, sentences(undelivered, settings)),
         journal.steps(run_id),
         outcome=ending.outcome,
@@ -52,7 +52,8 @@ def close_run(
         ended_at=datetime.now(UTC),
         stats_tables=settings.stats_tables,
     )
-    if not journal.end_run(run_id, outcome=ending.outcome, error=ending.error, report=report, closer=closer):
+    report: dict[str, Any] = cleaned(built, settings.secrets)
+    if not journal.end_run(run_id, outcome=ending.outcome, error=report["error"], report=report, closer=closer):
         return None
     fault_point("closed")
     with suppress(BackupError):  # else the next report tells it once more
@@ -85,7 +86,7 @@ def tell_outcome(
             try:
                 action()
                 fault_point(f"told.{name}")
-            except BackupError as error:
+            except (BackupError, OSError) as error:  # the disk, or what stands there under the report's name
                 told = False
                 log.warning("the outcome of run %s could not be told everywhere: %s", run_id, error)
         if told:

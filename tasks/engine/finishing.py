@@ -21,8 +21,10 @@ from tasks.engine.storage import (
     RUN_KEY,
     free_bytes,
     instant_of,
+    is_regular,
     manifest_path,
     parse_dump_name,
+    read_regular,
     remove_file,
     report_path,
 )
@@ -109,7 +111,7 @@ def plan_expiry(
     dumps = []
     for path in sorted(settings.backup_dir.glob("*.sql*")):
         parsed = parse_dump_name(path.name.removesuffix(PART_SUFFIX))
-        if parsed is None:
+        if parsed is None or not is_regular(path):
             continue
         kind, stamp = parsed
         run_id, state = states.get(stamp) or ("unknown", _told_state(settings, stamp))
@@ -157,7 +159,7 @@ def _last_that_worked(records: Sequence[RunRecord], journal: Journal | None) -> 
 def _told_state(settings: Settings, stamp: str) -> retention.RunState:
     """Of a run that the journal does not know (it was lost, or is another one): what its report says."""
     try:
-        outcome = json.loads(report_path(settings.backup_dir, stamp).read_bytes())["outcome"]
+        outcome = json.loads(read_regular(report_path(settings.backup_dir, stamp)))["outcome"]
     except (OSError, ValueError, KeyError, TypeError):
         return "failed"
     return _state("ended", outcome)

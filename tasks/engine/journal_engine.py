@@ -43,6 +43,11 @@ def open_engine(url: str) -> Engine:
             return sa.create_engine(url, poolclass=NullPool)
         engine = sa.create_engine(url, poolclass=NullPool, connect_args={"timeout": _BUSY_TIMEOUT_S})
     if engine.url.database:
+        if Path(engine.url.database).is_symlink():
+            raise JournalUnavailable(
+                f"the journal {engine.url.database} is a symbolic link and is not followed: name the file itself in "
+                "JOURNAL_URL, or remove the link"
+            )
         with suppress(OSError):  # SQLite says what is wrong; what it makes beside the file has the file's mode
             Path(engine.url.database).touch(mode=0o600, exist_ok=True)
 

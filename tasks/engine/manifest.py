@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from tasks.engine.content import Content, content_from_json, content_to_json
 from tasks.engine.errors import DumpRefused
-from tasks.engine.storage import atomic_write
+from tasks.engine.storage import atomic_write, read_regular
 
 FORMAT = 1
 
@@ -48,7 +48,7 @@ def write_manifest(manifest: Manifest, path: Path) -> None:
 def read_manifest(path: Path) -> Manifest:
     """Read it back; DumpRefused when it is missing or no manifest of ours."""
     try:
-        document = json.loads(path.read_bytes())
+        document = json.loads(read_regular(path))
         if document.pop("format") != FORMAT:
             raise DumpRefused(f"the manifest {path.name} has a format that this program does not know")
         return Manifest(**{**document, "content": content_from_json(document["content"])})

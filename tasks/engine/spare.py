@@ -31,7 +31,7 @@ def keep_spare(directory: Path) -> None:
 
 def release_spare(directory: Path) -> bool:
     """Give the room back; False when that was done before."""
-    with suppress(FileNotFoundError):
+    with suppress(OSError):  # gone already, or something else of that name, which stays
         (directory / NAME).unlink()
         return True
     return False

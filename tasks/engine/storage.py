@@ -178,7 +178,7 @@ def _make_private(path: Path) -> None:
 
 def _refuse_shared_folder(path: Path) -> None:
     """A folder of other things is not closed to their readers: closing `/` would stop the whole machine."""
-    ours = {REPORTS_DIR, "journal.sqlite3"}
+    ours = {REPORTS_DIR, "journal.sqlite3", ".journal"}
     others = [entry.name for entry in path.iterdir() if entry.name not in ours and parse_dump_name(entry.name) is None]
     if (path.is_mount() and path == Path(path.anchor)) or (others and not any((path / name).exists() for name in ours)):
         raise SettingsError(
@@ -197,6 +197,23 @@ def _refuse_strange_folder(path: Path, found: os.stat_result) -> None:
             f"{path} belongs to another user (uid {found.st_uid}) and others may write to it:"
             " name a directory of this user, for instance one below it"
         )
+
+
+def is_regular(path: Path) -> bool:
+    """A file itself: no symlink, folder or FIFO of the same name, which is never read, counted or removed."""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False
+
+
+def read_regular(path: Path) -> bytes:
+    """A file's bytes; OSError for a symlink, and for a FIFO, which would make us wait for ever."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is not an ordinary file", str(path))
+        return file.read()
 
 
 def sync_folder(folder: Path) -> None:

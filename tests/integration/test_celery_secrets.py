@@ -3,13 +3,16 @@
 import base64
 import json
 import re
+import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 from urllib.parse import quote
+from urllib.request import urlopen
 
 import pytest
 import redis
@@ -17,9 +20,10 @@ import redis
 from tests.support.deployment import Deployed
 from tests.support.failing import change_source
 from tests.support.installation import Installation, installed, tell
-from tests.support.workers import client_of, wait_until, working
-from worker.demo.servers import PostgresServer, ValkeyServer, find_postgres
+from tests.support.workers import Process, client_of, wait_until, working
+from worker.demo.servers import PostgresServer, ValkeyServer, find_postgres, free_port
 
+BROKER_PASSWORD = "bröker&9?=/pass"
 _BODY = re.compile(r'"body": "([A-Za-z0-9+/=]+)"')
 
 
@@ -70,17 +74,43 @@ class Watched:
         roles = installation.roles
         assert roles is not None
         self.deployed, self.installation = deployed, installation
-        with Listener(installation) as listener:
+        with Listener(installation) as listener, flowering(installation) as flower:
             self.succeeded = deployed.client.run()
             change_source(installation)
             tell(installation.target_server.dsn(), f"ALTER ROLE {roles.name} PASSWORD 'another'")
             self.refused = deployed.client.run()
+            self.pages = pages_of(flower, wait_for=self.refused["run_id"])
         self.listener = listener
-        raw = (roles.reader_password, roles.owner_password)
+        raw = (roles.reader_password, roles.owner_password, BROKER_PASSWORD)
         self.secrets = {form for word in raw for form in forms_of(word)}
 
     def found_in(self, text: str) -> list[str]:
         return [secret for secret in self.secrets if secret in text]
+
+
+@contextmanager
+def flowering(installation: Installation) -> Iterator[str]:
+    """Flower beside the worker; its address."""
+    port = free_port()
+    command = [sys.executable, "-m", "celery", "-A", "worker", "flower", "--address=127.0.0.1", f"--port={port}"]
+    flower = Process(installation, command, installation.home / "flower.log", {"FLOWER_UNAUTHENTICATED_API": "true"})
+    flower.start("Visit me at")
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        flower.kill()
+
+
+def pages_of(flower: str, *, wait_for: str) -> dict[str, str]:
+    """What Flower shows to whoever may see it, once it knows a run."""
+
+    def page(path: str) -> str:
+        with urlopen(f"{flower}{path}", timeout=20) as answer:  # noqa: S310 - our own address
+            return str(answer.read().decode())
+
+    wait_until(lambda: wait_for in page("/api/tasks"), "Flower to know the run")
+    paths = ("/api/workers", "/workers", "/tasks", f"/task/{wait_for}", "/broker", "/api/tasks")
+    return {path: page(path) for path in paths}
 
 
 def forms_of(word: str) -> set[str]:
@@ -100,11 +130,25 @@ def watched(
     seen = home / "seen"
     extra = {"LOG_LEVEL": "DEBUG", "PG_BIN_DIR": str(slow_pg_dump(home / "bin", seen))}
     with (
-        installed(source_server, target_server, valkey_server, home, own_roles=True, **extra) as installation,  # type: ignore[arg-type]
+        installed(source_server, target_server, valkey_server, home, own_roles=True, **extra) as made,  # type: ignore[arg-type]
+        with_a_password(made) as installation,
         working(installation) as worker,
         client_of(installation) as client,
     ):
         yield Watched(Deployed(installation, worker, client))
+
+
+@contextmanager
+def with_a_password(installation: Installation) -> Iterator[Installation]:
+    """Worker and Flower enter Valkey as a user of their own while inside."""
+    with redis.Redis(port=installation.valkey.port) as client:
+        client.acl_setuser(
+            "watched", enabled=True, passwords=[f"+{BROKER_PASSWORD}"], keys="*", channels="*", commands=["+@all"]
+        )
+        entry = f"watched:{quote(BROKER_PASSWORD, safe='')}@"
+        broker = installation.broker_url.replace("redis://", f"redis://{entry}")
+        yield replace(installation, extra={**installation.extra, "CELERY_BROKER_URL": broker})
+        client.acl_deluser("watched")
 
 
 def slow_pg_dump(folder: Path, seen: Path) -> Path:
@@ -129,7 +173,7 @@ def test_the_two_runs_were_what_they_were_meant_to_be(watched: Watched) -> None:
     assert watched.succeeded["outcome"] == "succeeded"
     assert watched.refused["outcome"] == "failed"
     assert "refused user and password" in watched.refused["error"]
-    assert len(watched.secrets) >= 6
+    assert len(watched.secrets) >= 8
 
 
 def test_no_log_line_shows_a_password(watched: Watched) -> None:
@@ -151,6 +195,13 @@ def test_no_command_line_shows_a_password(watched: Watched) -> None:
     assert "--snapshot=" in lines, "pg_dump was never seen"
     assert "celery -A worker worker" in lines
     assert watched.found_in(lines) == []
+
+
+def test_flower_shows_the_run_and_no_password(watched: Watched) -> None:
+    assert watched.succeeded["run_id"] in watched.pages["/api/tasks"]
+    for path, text in watched.pages.items():
+        assert watched.found_in(text) == [], path
+    assert watched.found_in((watched.installation.home / "flower.log").read_text()) == []
 
 
 def test_no_report_and_no_file_of_a_run_shows_a_password(watched: Watched) -> None:

@@ -94,7 +94,7 @@ def test_the_reports_times_are_iso_8601_in_utc_and_fit_each_other(ran: Ran) -> N
 
 
 def test_each_run_leaves_two_dumps_their_manifests_and_its_report_and_nothing_else(ran: Ran) -> None:
-    expected = {".spare", "journal.sqlite3", "metrics.prom", "reports", "status.html"}
+    expected = {".journal", ".spare", "journal.sqlite3", "metrics.prom", "reports", "status.html"}
     for report in ran.reports:
         for stem in (f"source_db_backup_{report['stamp']}", f"backup_safety_{report['stamp']}"):
             expected |= {f"{stem}.sql", f"{stem}.manifest.json"}

@@ -1,0 +1,61 @@
+"""Whose backup directory this is: two memories of one folder would let each other's files expire."""
+
+import secrets
+from pathlib import Path
+
+import sqlalchemy
+
+from tasks.engine.errors import BackupError
+from tasks.engine.storage import PART_SUFFIX, atomic_write, publish_part, read_regular
+
+NAME = ".journal"
+
+
+class WrongDirectory(BackupError):
+    """Another installation keeps its files here."""
+
+
+def agree_on_directory(directory: Path, journal_url: str) -> None:
+    """WrongDirectory unless this journal is the one that has kept the folder so far; the first one is remembered.
+
+    Its place is remembered and not its id: a journal that was lost begins anew in the same place.
+    """
+    ours, path = _place(directory, journal_url), directory / NAME
+    theirs = _remembered(path)
+    if theirs is None:
+        _remember(path, ours)
+        theirs = _remembered(path)
+    if theirs != ours:
+        raise WrongDirectory(
+            f"the backup directory {directory} belongs to an installation with another journal (theirs {theirs}, ours "
+            f"{ours}); give this one a BACKUP_DIR of its own, or, when the other one is gone for good, delete {path}"
+        )
+
+
+def _place(directory: Path, url: str) -> str:
+    """Where the journal is, whoever enters it; inside the folder by its name, since each host may see another path."""
+    parsed = sqlalchemy.make_url(url)
+    if parsed.host is not None or not parsed.database:
+        return f"{parsed.host}:{parsed.port}/{parsed.database}"
+    file = Path(parsed.database).absolute()
+    return str(file.relative_to(directory)) if file.is_relative_to(directory) else str(file)
+
+
+def _remembered(path: Path) -> str | None:
+    try:
+        return read_regular(path).decode(errors="backslashreplace").strip()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise WrongDirectory(f"{path} cannot be read ({error.strerror}); see what it is, and remove it") from error
+
+
+def _remember(path: Path, place: str) -> None:
+    """Of two that do so at once, the first stands."""
+    new = path.with_name(f"{NAME}-{secrets.token_hex(4)}")
+    part = new.with_name(new.name + PART_SUFFIX)
+    atomic_write(part, f"{place}\n".encode())
+    try:
+        publish_part(part, path)
+    except BackupError:
+        part.unlink(missing_ok=True)

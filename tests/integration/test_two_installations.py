@@ -1,0 +1,92 @@
+"""Two installations with one target, each with its own Redis, journal and folder: none overwrites the other's work."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks.engine.ownership import WrongDirectory
+from tests.support.failing import change_source
+from tests.support.installation import Installation, installed
+from tests.support.workers import gate, wait_for_gate
+from worker.demo.servers import PostgresServer, ValkeyServer
+
+
+@pytest.fixture
+def installation(
+    source_server: PostgresServer, target_server: PostgresServer, valkey_server: ValkeyServer, tmp_path: Path
+) -> Iterator[Installation]:
+    """With a first copy in the target."""
+    with installed(source_server, target_server, valkey_server, tmp_path) as made:
+        assert made.run_here()["outcome"] == "succeeded"
+        change_source(made)
+        yield made
+
+
+@contextmanager
+def paused(installation: Installation, point: str, method: str) -> Iterator["subprocess.Popen[str]"]:
+    """A run of the one installation that waits at a fault point while inside; its report is on its standard output."""
+    opened = gate(installation, "other")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "worker", "run", "--here", "--json"],
+        env={**installation.environment, "RESTORE_METHOD": method, "RNS_FAULT": f"{point}=wait:{opened}"},
+        cwd=installation.home,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        wait_for_gate(opened)
+        yield process
+    finally:
+        opened.touch()
+        if process.poll() is None and sys.exc_info()[0] is not None:
+            process.kill()
+
+
+def report_of(process: "subprocess.Popen[str]") -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(process.communicate(timeout=120)[0])
+    return found
+
+
+@pytest.mark.parametrize(
+    ("point", "method", "others_method"),
+    [
+        ("publish.before", "swap", "swap"),
+        ("publish.before", "swap", "in_place"),
+        ("restore_target.begin", "in_place", "swap"),
+        ("publish.after", "swap", "swap"),
+    ],
+)
+def test_the_later_one_finds_another_mark_and_leaves_it(
+    installation: Installation, tmp_path: Path, point: str, method: str, others_method: str
+) -> None:
+    with paused(installation, point, method) as process:
+        change_source(installation)
+        elsewhere = {"BACKUP_DIR": str(tmp_path / "elsewhere"), "RESTORE_METHOD": others_method}
+        other = installation.run_here(**elsewhere)
+        assert (other["outcome"], other["error"]) == ("succeeded", None)
+        published = installation.fingerprint(), installation.comment()
+    report = report_of(process)
+    assert report["success"] is False
+    assert (installation.fingerprint(), installation.comment()) == published
+    assert json.loads(installation.comment() or "")["run_id"] == other["run_id"]
+    if point != "publish.after":
+        assert report["outcome"] == "failed"
+        assert "only one installation copies to it" in report["error"]
+
+
+def test_one_folder_with_two_journals_is_refused(installation: Installation, tmp_path: Path) -> None:
+    journal = f"sqlite:///{tmp_path / 'another.sqlite3'}"
+    before = sorted(installation.backup_dir.rglob("*"))
+    with pytest.raises(WrongDirectory, match=r"theirs journal\.sqlite3, ours .*another\.sqlite3"):
+        installation.run_here(JOURNAL_URL=journal)
+    assert sorted(installation.backup_dir.rglob("*")) == before
+    assert not (tmp_path / "another.sqlite3").exists()
+    elsewhere = installation.run_here(JOURNAL_URL=journal, BACKUP_DIR=str(tmp_path / "elsewhere"))
+    assert elsewhere["outcome"] == "succeeded"

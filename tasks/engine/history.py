@@ -14,7 +14,7 @@ from config.settings import Settings
 from tasks.engine.errors import BackupError
 from tasks.engine.journal import Journal, RunRecord, StepRecord
 from tasks.engine.report import build_report
-from tasks.engine.storage import REPORTS_DIR, instant_of
+from tasks.engine.storage import REPORTS_DIR, instant_of, read_regular
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,7 +162,7 @@ def _so_far(record: RunRecord, steps: Sequence[StepRecord], stats_tables: Sequen
 def _from_file(path: Path) -> PastRun | None:
     with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
         instant_of(path.stem)  # only a stamp's file is a report
-        return from_report(json.loads(path.read_bytes()))
+        return from_report(json.loads(read_regular(path)))
     return None
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -130,21 +131,16 @@ def an_overview(
     runs = sorted((from_report(report) for report in reports), key=lambda run: run.started_at, reverse=True)
     copy = newest_copy(runs, now)
     known_since = min((run.started_at for run in runs), default=None)
-    values: dict[str, Any] = {
+    values: dict[str, Any] = dict.fromkeys(field.name for field in fields(Overview)) | {
         "now": now,
         "freshness": freshness(copy, known_since, now=now, stale_after_s=STALE_AFTER_S),
         "stale_after_s": STALE_AFTER_S,
         "copy": copy,
         "known_since": known_since,
         "runs": tuple(runs),
-        "current": None,
         "next_slots": tuple(Slot(job_id=job, at=at, in_s=(at - now).total_seconds()) for job, at in next_slots(now, 4)),
-        "held": None,
         "promoted_at": promoted_at,
-        "lock": None,
         "dumps": (),
-        "free_bytes": None,
-        "last_drill": None,
         "problems": (),
     }
     return Overview(**values | others)

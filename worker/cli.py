@@ -8,6 +8,7 @@ import click
 from worker.commands.boundary import ExplainingGroup, debug_option
 from worker.commands.completion import completion
 from worker.commands.demo import demo
+from worker.commands.doctor import doctor
 from worker.commands.dumps import drill, restore, verify
 from worker.commands.expire import expire
 from worker.commands.notify_test import notify_test
@@ -43,6 +44,7 @@ def cli() -> None:
 
 cli.add_command(run)
 cli.add_command(status)
+cli.add_command(doctor)
 cli.add_command(list_runs)
 cli.add_command(show)
 cli.add_command(verify)

@@ -54,24 +54,24 @@ def verify_connections(run: Run) -> Checked:
     for url in (run.settings.database_url, run.settings.railway_backup_db_url):
         if note := url.direct()[1]:
             log.info("%s", note, extra={"event": "direct_host"})
-    _demand_two_databases(run)
-    source, target = _examine(run.source), _examine(run.target)
-    _demand_source_is_no_copy(source, target)
+    demand_two_databases(run)
+    source, target = examine_server(run.source), examine_server(run.target)
+    demand_source_is_no_copy(source, target)
     fault_point("verify_connections.middle")
-    _demand_clients(run, source, target)
-    _demand_versions(run, source, target)
-    _demand_writable(target, run.target)
+    demand_clients(run, source, target)
+    demand_versions(run, source, target)
+    demand_writable(target, run.target)
     _tell_of_superuser(target)
-    _demand_no_prepared_transaction(run.target)
-    _demand_extensions(source, run.target)
-    needed_bytes = _demand_room(run, source, target)
+    demand_no_prepared_transaction(run.target)
+    demand_extensions(source, run.target)
+    needed_bytes = demand_room(run, source, target)
     method, reason, maintenance = choose_method(run.settings.restore_method, run.target)
     run.keep(source=source, target=target, method=method, method_reason=reason, maintenance=maintenance)
     log.info("method %s: %s", method, reason, extra={"event": "method_chosen", "method": method})
     return Checked(source=source, target=target, method=method, reason=reason, needed_bytes=needed_bytes)
 
 
-def _examine(server: Server) -> dict[str, Any]:
+def examine_server(server: Server) -> dict[str, Any]:
     with server.open() as connection:
         found = connection.exec_driver_sql(_FACTS).one()
         database, version, size, role, in_recovery, read_only, comment, superuser = found
@@ -90,7 +90,7 @@ def _examine(server: Server) -> dict[str, Any]:
         }
 
 
-def _demand_two_databases(run: Run) -> None:
+def demand_two_databases(run: Run) -> None:
     """Refuse to copy a database onto itself, however differently its URLs are spelt.
 
     URLs prove nothing, and a provider's branch shares its system identifier: so a lock is taken in the one and
@@ -111,7 +111,7 @@ def are_the_same(one: Server, other: Server) -> bool:
         return _sees_lock(looking, key)
 
 
-def _demand_source_is_no_copy(source: dict[str, Any], target: dict[str, Any]) -> None:
+def demand_source_is_no_copy(source: dict[str, Any], target: dict[str, Any]) -> None:
     """Held when DATABASE_URL names a database that carries our mark: most likely the two URLs are swapped.
 
     A promoted copy is production, and may well be the source of the next one.
@@ -141,7 +141,7 @@ def _sees_lock(connection: Connection, key: int) -> bool:
     )
 
 
-def _demand_clients(run: Run, source: dict[str, Any], target: dict[str, Any]) -> None:
+def demand_clients(run: Run, source: dict[str, Any], target: dict[str, Any]) -> None:
     for what, server in (("source", source), ("target", target)):
         client = choose_client(server["major"], bin_dir=run.settings.pg_bin_dir, what=what)
         server["client"] = client.version
@@ -155,7 +155,7 @@ def _demand_clients(run: Run, source: dict[str, Any], target: dict[str, Any]) ->
         )
 
 
-def _demand_versions(run: Run, source: dict[str, Any], target: dict[str, Any]) -> None:
+def demand_versions(run: Run, source: dict[str, Any], target: dict[str, Any]) -> None:
     if source["major"] <= target["major"]:
         return
     if not run.settings.allow_older_target:
@@ -170,7 +170,7 @@ def _demand_versions(run: Run, source: dict[str, Any], target: dict[str, Any]) -
     )
 
 
-def _demand_extensions(source: dict[str, Any], server: Server) -> None:
+def demand_extensions(source: dict[str, Any], server: Server) -> None:
     """Refuse early what CREATE EXTENSION would refuse in the middle of the restore."""
     with server.open() as connection:
         available = set(connection.exec_driver_sql("SELECT name FROM pg_available_extensions").scalars())
@@ -186,7 +186,7 @@ def _extensions(names: list[str]) -> str:
     return f"the extension{'s' * (len(names) > 1)} {', '.join(names)}"
 
 
-def _demand_writable(target: dict[str, Any], server: Server) -> None:
+def demand_writable(target: dict[str, Any], server: Server) -> None:
     if not target["writable"]:
         raise BackupError(f"the {server.shown} cannot be written to (a standby, or read-only); use its primary")
 
@@ -202,7 +202,7 @@ def _tell_of_superuser(target: dict[str, Any]) -> None:
         )
 
 
-def _demand_no_prepared_transaction(server: Server) -> None:
+def demand_no_prepared_transaction(server: Server) -> None:
     """It holds its locks until somebody ends it, and no session of ours can wait or end it."""
     with server.open() as connection:
         name = connection.exec_driver_sql(
@@ -215,7 +215,7 @@ def _demand_no_prepared_transaction(server: Server) -> None:
         )
 
 
-def _demand_room(run: Run, source: dict[str, Any], target: dict[str, Any]) -> int:
+def demand_room(run: Run, source: dict[str, Any], target: dict[str, Any]) -> int:
     """Refuse early what cannot suffice: the dumps' disk is seen; the target's is not visible by SQL.
 
     Returns what the target's volume must hold during the run, in bytes.

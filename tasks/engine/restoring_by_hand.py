@@ -20,12 +20,12 @@ from tasks.engine.examining import demand_whole
 from tasks.engine.manifest import Manifest
 from tasks.engine.mark import Mark, TargetState, read_state
 from tasks.engine.proof import demand_equal
+from tasks.engine.rejecting import put_back_in_place
 from tasks.engine.replacing import fence
 from tasks.engine.replacing.clearing import demand_locks
 from tasks.engine.replacing.interface import Replacement
 from tasks.engine.replacing.methods import choose_method
 from tasks.engine.replacing.swap import drop_own_databases, put_back
-from tasks.engine.restoring import put_safety_backup_back
 from tasks.engine.restoring import replace as replace_content
 from tasks.engine.run import Run
 from tasks.engine.verification import look_at_previous
@@ -197,8 +197,11 @@ def _undone(run: Run, safety: Manifest | None, comment: str | None) -> bool:
         raise BackupError(f"the database {run.target_name} vanished while it was verified")
     if run.facts["method"] == "swap":
         put_back(run, published)
+        copy = replace(run.target, url=run.target.url.with_database(run.incoming_name))
+        dumping.keep_rejected(run, copy)  # somebody wrote to it: it was proved before
+        drop_own_databases(run)
     elif safety is not None:
-        put_safety_backup_back(run, safety, published, comment, overwrites=None)
+        put_back_in_place(run, safety, published, comment)
     else:
         return False
     return True

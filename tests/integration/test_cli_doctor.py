@@ -1,0 +1,57 @@
+"""doctor, by the command, against real servers: what a run would refuse, what is missing, what hangs on what."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.command import command
+from tests.support.installation import Installation, installed, tell
+from tests.support.workers import working
+from worker.demo.servers import PostgresServer, ValkeyServer
+
+
+@pytest.fixture
+def installation(
+    source_server: PostgresServer, target_server: PostgresServer, valkey_server: ValkeyServer, tmp_path: Path
+) -> Iterator[Installation]:
+    with installed(source_server, target_server, valkey_server, tmp_path, own_roles=True) as one:
+        yield one
+
+
+def states(installation: Installation, **extra: str) -> tuple[int, dict[str, str], str]:
+    """Exit status, each point's state, and everything that was printed."""
+    told = command(installation, "doctor", "--json", **extra)
+    found = json.loads(told.stdout)["findings"]
+    return told.exit_code, {finding["name"]: finding["state"] for finding in found}, told.output
+
+
+def test_doctor_finds_nothing_but_a_missing_beat_and_then_what_would_stop_a_run(installation: Installation) -> None:
+    assert installation.roles is not None
+    with working(installation):
+        _, found, printed = states(installation)
+    assert [name for name, state in found.items() if state in {"bad", "open"}] == ["beat"], printed
+    assert installation.leftovers() == []
+    tell(installation.source_server.dsn(), f"REVOKE pg_read_all_data FROM {installation.roles.name}")
+    installation.on_target("CREATE TABLE somebody_elses (id int)")
+    code, found, printed = states(installation)
+    assert code == 1
+    assert {"source's tables", "target's tables", "workers", "beat"} <= {n for n, s in found.items() if s == "bad"}
+    assert (found["statistics"], found["mark"], found["versions"]) == ("open", "open", "good")
+    assert "GRANT SELECT ON ALL TABLES" in printed
+    assert installation.roles.owner_password not in printed
+
+
+def test_what_cannot_be_asked_of_a_server_that_is_away_is_said_to_be_so(installation: Installation) -> None:
+    code, found, printed = states(installation, DATABASE_URL="postgresql://u:s3cret@127.0.0.1:1/nothing")
+    assert (code, found["source"], found["target"]) == (1, "bad", "good")
+    assert {name for name, state in found.items() if state == "open"} >= {"versions", "pg_dump", "room", "method"}
+    assert "cannot be examined while this fails: source" in printed
+    assert "s3cret" not in printed
+
+
+def test_settings_that_cannot_be_used_are_told_one_by_one(installation: Installation) -> None:
+    told = command(installation, "doctor", RETENTION_DAYS="soon", RESTORE_METHOD="x")
+    assert told.exit_code == 1
+    assert [line[0] for line in told.stdout.splitlines()] == ["✗", "✗", "-"]

@@ -32,7 +32,7 @@ def commands(program: str) -> Iterator[list[str]]:
 
 
 def options(found: list[str]) -> set[str]:
-    return {word.partition("=")[0] for word in found if word.startswith("-")}
+    return {word.partition("=")[0] for word in found if word.startswith("-") and word != "-"}
 
 
 def known_options(command: click.Command) -> set[str]:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -135,6 +136,9 @@ def test_who_follows_the_page_has_the_source_again(recovery: Recovery, backed_up
     assert followed.printed("json_to_recordset") == ""
 
 
+@pytest.mark.skipif(
+    not (shutil.which("age") and shutil.which("zstd")) and not os.environ.get("CI"), reason="needs age and zstd"
+)
 @pytest.mark.parametrize("form", [".zst", ".age", ".zst.age"])
 def test_who_unpacks_a_packed_dump_first_has_the_source_again(
     recovery: Recovery, backed_up: Installation, form: str

@@ -31,11 +31,12 @@ class Proofs:
     failures: list[str] = field(default_factory=list)
     passed: int = 0
     stopped: bool = False
-    _folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="rns-figures-")))
+    _folder: Path | None = None
     _process: "subprocess.Popen[str] | None" = None
     _reader: threading.Thread | None = None
 
     def start(self) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="rns-figures-"))
         self._process = subprocess.Popen(
             [sys.executable, "-m", "pytest", *self.selection, *_OPTIONS],
             cwd=_REPOSITORY,
@@ -57,7 +58,7 @@ class Proofs:
                 self._process.send_signal(signal.SIGINT)
 
     def wait(self) -> None:
-        if self._process is None or self._reader is None:
+        if self._process is None or self._reader is None or self._folder is None:
             return
         self._reader.join()
         status = self._process.wait()

@@ -75,15 +75,17 @@ def _look(flower: Flower, browser: Browser, worker: Worker, client: Client) -> W
 
     def at_work() -> str:
         text = page_of(str(run.id))
-        return text if "PROGRESS" in text else ""
+        return text if "PROGRESS" in text and "restore_target: " in text else ""
 
     seen = wait_until(at_work, "the run's progress in Flower", 30)
     browser.open(flower.url("/tasks"))
-    step = wait_until(
-        lambda: next((" | ".join(row) for row in browser.run(ROWS) if "tasks.restore_target" in row), ""),
-        "its step",
-        20,
-    )
+    row_of_step = ("tasks.restore_target", str(run.id), "restore_target: ")
+
+    def lines_of_step() -> list[str]:
+        lines = [" | ".join(row) for row in browser.run(ROWS)]
+        return [line for line in lines if all(part in line for part in row_of_step)]
+
+    step = wait_until(lines_of_step, "its step")[0]
     stop.touch()
     bad = client.report(run)
     wait_until(lambda: "FAILURE" in page_of(str(run.id)), "the end of the run in Flower", 30)
@@ -127,8 +129,8 @@ def test_the_only_worker_is_the_one_that_runs(watched: Watched) -> None:
     """Progress is told in the worker's name, not in that of each of its processes."""
     watched.browser.open(watched.flower.url("/workers"))
     script = "return [...document.querySelectorAll('#workers-table tbody tr')].map(row => row.innerText)"
-    rows = wait_until(lambda: watched.browser.run(script), "the workers in Flower", 20)
-    assert len([row for row in rows if "@" in row]) == 1, rows
+    rows = wait_until(lambda: [row for row in watched.browser.run(script) if "@" in row], "the workers in Flower")
+    assert len(rows) == 1, rows
     assert "worker@tests" in rows[0]
 
 

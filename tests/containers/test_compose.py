@@ -102,7 +102,7 @@ def test_a_worker_that_is_killed_in_mid_run_leaves_the_copy_and_the_run_is_told_
     names = "SELECT count(*) FROM public.users WHERE display_name = 'after the copy'"
     assert stack.psql("demo-target", "backup", names) == "0"
     stack.open_gate()
-    stack.up()  # the engine starts nothing again that somebody killed by hand
+    stack.up("worker")  # the engine starts nothing again that somebody killed by hand
     report = stack.report(run_id)
     assert (report["outcome"], report["success"]) == ("rolled_back", False)
     assert stack.incoming() == ""
@@ -152,7 +152,7 @@ def test_containers_made_anew_in_mid_run_let_the_step_end_before_redis_goes(stac
     stack.wait_at_gate()
     redis, old = stack.container("redis"), stack.container("worker")["Id"]
     told = stack.compose("logs", "worker").count(_TOLD_TO_STOP)
-    recreating = stack.begin("up", "--detach", "--wait", "--no-build", "--force-recreate")
+    recreating = stack.begin("up", "--detach", "--no-build", "--force-recreate")
     wait_until(lambda: stack.compose("logs", "worker").count(_TOLD_TO_STOP) > told, "the worker to be told to stop", 60)
     time.sleep(3)  # in which another order would have stopped Redis
     assert stack.container("redis")["Id"] == redis["Id"]

@@ -1,0 +1,213 @@
+"""docs/operations.md is executed: its blocks, in a shell, against real servers, in the situations that it is about.
+
+A run that the page sends through the worker is made with `--here`: the same run, without waiting for a worker to start.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.docs.documents import ROOT, blocks, headings, rows, section, words
+from tests.docs.test_readme import CODE
+from tests.support.installation import Installation, ask, installed, tell
+from worker.demo.servers import PostgresServer, ValkeyServer, free_port
+
+PAGE = (ROOT / "docs" / "operations.md").read_text()
+RUNBOOKS = [heading for heading in headings(PAGE) if heading != "Runbooks"]
+SIGN_INS = "SELECT count(*) FROM audit.sign_ins"
+LOSS = "DELETE FROM audit.sign_ins"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operator:
+    """Somebody at a shell, in the folder of `.env`, with the page open."""
+
+    installation: Installation
+    new_database: Callable[[PostgresServer, str], str]
+
+    @property
+    def env_file(self) -> Path:
+        return self.installation.home / ".env"
+
+    def set(self, **settings: str) -> None:
+        """Change `.env`."""
+        kept = self.env_file.read_text().splitlines() if self.env_file.exists() else []
+        lines = {line.partition("=")[0]: line for line in kept}
+        lines |= {name: f"{name}={text}" for name, text in settings.items()}
+        self.env_file.write_text("\n".join(lines.values()) + "\n")
+
+    def follow(self, runbook: str, command: str, **filled_in: str) -> "subprocess.CompletedProcess[str]":
+        """Execute the runbook's block with this command; filled_in: what the reader puts in place of what is shown."""
+        (block,) = [found for found in blocks(PAGE, "sh") if found.heading == runbook and command in found.text]
+        text = block.text
+        for shown, ours in filled_in.items():
+            assert shown in text, f"the runbook does not say {shown!r} any more"
+            text = text.replace(shown, ours)
+        return self.type(re.sub(r"\brailway-neon-sync run$", "railway-neon-sync run --here", text, flags=re.MULTILINE))
+
+    def type(self, text: str) -> "subprocess.CompletedProcess[str]":
+        """Asked for the database's name, this one knows it."""
+        environment = {
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "HOME": str(self.installation.home),
+            "PYTHONPATH": str(ROOT),
+            "BACKUP_DIR": str(self.installation.backup_dir),
+        }
+        return subprocess.run(
+            ["bash", "-c", f"set -eu\n{text}"],
+            cwd=self.installation.home,
+            env=environment,
+            input=f"{self.installation.target_name}\n",
+            text=True,
+            capture_output=True,
+            timeout=120,
+            check=False,
+        )
+
+    def run(self, outcome: str = "succeeded") -> str:
+        """A run to its end; what it printed."""
+        done = self.type("railway-neon-sync run --here")
+        statuses = {"succeeded": 0, "failed": 1, "held": 3}
+        assert done.returncode == statuses[outcome], done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def stamps(self) -> list[str]:
+        found = self.installation.backup_dir.glob("source_db_backup_*.sql")
+        return sorted(path.stem.removeprefix("source_db_backup_") for path in found)
+
+
+@pytest.fixture
+def operator(
+    source_server: PostgresServer,
+    target_server: PostgresServer,
+    valkey_server: ValkeyServer,
+    tmp_path: Path,
+    new_database: Callable[[PostgresServer, str], str],
+) -> Iterator[Operator]:
+    with installed(source_server, target_server, valkey_server, tmp_path) as installation:
+        operator = Operator(installation=installation, new_database=new_database)
+        operator.set(
+            DATABASE_URL=installation.source_url,
+            RAILWAY_BACKUP_DB_URL=installation.target_url,
+            CELERY_BROKER_URL=installation.broker_url,
+        )
+        operator.run()
+        yield operator
+
+
+@pytest.mark.parametrize("runbook", RUNBOOKS)
+def test_a_runbook_says_when_and_how_one_knows_that_it_worked(runbook: str) -> None:
+    text = section(PAGE, runbook)
+    if runbook != "The tool itself is gone":  # which is a page of its own
+        assert "**It worked when**" in text
+    assert "**When:**" in text or "(recovery-without-the-tool.md)" in text or runbook == "Rotating passwords"
+    assert f"(#{re.sub(r'[^a-z0-9 -]', '', runbook.lower()).replace(' ', '-')})" in PAGE
+
+
+def test_what_an_error_is_said_to_say_stands_in_the_code_or_is_postgresqls() -> None:
+    of_postgresql = {"timeout expired", "password authentication failed"}
+    quoted = {word for row in rows(section(PAGE, "A run failed")) for word in words(row[0])}
+    assert len(quoted) > 5
+    assert sorted(word for word in quoted - of_postgresql if word not in CODE) == []
+
+
+def test_neon_is_gone_and_comes_back(operator: Operator) -> None:
+    done = operator.follow("Neon is gone", "railway-neon-sync promote\n")
+    assert done.returncode == 0, done.stderr
+    assert "is production now" in done.stdout
+    assert "was promoted on" in operator.run("held")
+    one = operator.installation
+    one.on_target("UPDATE public.users SET display_name = 'written after the failover'")
+    neon = one.source_server.url(operator.new_database(one.source_server, "neon"))
+    filled_in = {"=postgresql://...   #": f"='{one.target_url}'   #", "=postgresql://...      #": f"='{neon}'      #"}
+    back = operator.follow("Neon is gone", "RESTORE_METHOD=in_place", **filled_in)
+    assert back.returncode == 0, back.stdout + back.stderr
+    operator.set(DATABASE_URL=neon)
+    assert operator.type("railway-neon-sync adopt").returncode == 0
+    operator.run()
+    assert ask(one.target, "SELECT DISTINCT display_name FROM public.users") == [("written after the failover",)]
+
+
+def test_somebody_deleted_the_data(operator: Operator) -> None:
+    one = operator.installation
+    (before,) = ask(one.source, SIGN_INS)
+    (good,) = operator.stamps()
+    one.on_source(LOSS)
+    operator.run()
+    assert ask(one.target, SIGN_INS) == [(0,)]
+    seen = operator.follow("Somebody deleted the data", "list --dumps")
+    assert seen.returncode == 0, seen.stderr
+    assert all(stamp in seen.stdout.replace("\n", "") for stamp in operator.stamps())
+    done = operator.follow("Somebody deleted the data", "restore", **{"20251022_180000": good})
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "proved" in done.stdout
+    assert ask(one.target, SIGN_INS) == [before]
+    operator.run("held")
+
+
+def test_railway_is_gone(operator: Operator) -> None:
+    one = operator.installation
+    name = operator.new_database(one.target_server, "railway")
+    tell(one.target_server.dsn(), f"DROP DATABASE {one.target_name} WITH (FORCE)")
+    assert one.target_name in operator.run("failed")
+    operator.set(RAILWAY_BACKUP_DB_URL=one.target_server.url(name))
+    done = operator.follow("Railway is gone", "run")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert ask(one.target_server.dsn(name), "SELECT count(*) FROM public.users") == [(57,)]
+
+
+def test_a_run_failed(operator: Operator) -> None:
+    one = operator.installation
+    operator.set(DATABASE_URL=one.source_url.replace(f":{one.source_server.port}/", f":{free_port()}/"))
+    assert "cannot be reached" in " ".join(operator.run("failed").split())
+    seen = operator.follow("A run failed", "show last")
+    assert seen.returncode == 0, seen.stderr
+    assert "cannot be reached" in " ".join(seen.stdout.split())
+    operator.set(DATABASE_URL=one.source_url)
+    assert operator.follow("A run failed", "railway-neon-sync run").returncode == 0
+
+
+def test_the_disk_is_full(operator: Operator) -> None:
+    seen = operator.follow("The disk is full", "du -sh")
+    assert seen.returncode == 0, seen.stderr
+    assert f"source_db_backup_{operator.stamps()[0]}.sql" in seen.stdout
+    done = operator.follow("The disk is full", "--apply")
+    assert done.returncode == 0, done.stderr
+    assert len(operator.stamps()) == 1  # one of the newest three
+
+
+def test_moving_to_another_host_with_the_memory_and_without(operator: Operator) -> None:
+    one = operator.installation
+    packed = operator.follow("Moving to another host", "--create")
+    assert packed.returncode == 0, packed.stderr
+    assert (one.home / "backups.tar").stat().st_mode & 0o077 == 0
+    one.backup_dir.rename(one.home / "the-old-host")
+    refused = operator.type("railway-neon-sync run --here")
+    assert "another installation works on these two databases with another journal" in refused.stderr.replace("\n", " ")
+    one.backup_dir.rename(one.home / "begun-anew")
+    moved = operator.follow("Moving to another host", "--extract")
+    assert moved.returncode == 0, moved.stdout + moved.stderr
+    assert one.backup_dir.stat().st_mode & 0o077 == 0
+    listed = operator.type("railway-neon-sync list --json")
+    assert listed.stdout.count('"succeeded"') == 2
+
+
+def test_rotating_a_database_password(operator: Operator) -> None:
+    one, role = operator.installation, f"rotated_{os.getpid()}"
+    try:
+        one.on_source(f"CREATE ROLE {role} LOGIN PASSWORD 'old' IN ROLE pg_read_all_data")
+        operator.set(DATABASE_URL=one.source_server.url(one.source_name, role, "old"))
+        operator.run()
+        one.on_source(f"ALTER ROLE {role} PASSWORD 'new'")
+        assert "password authentication failed" in " ".join(operator.run("failed").split())
+        operator.set(DATABASE_URL=one.source_server.url(one.source_name, role, "new"))
+        done = operator.follow("Rotating passwords", "run")
+        assert done.returncode == 0, done.stdout + done.stderr
+    finally:
+        one.on_source(f"DROP ROLE {role}")

@@ -59,7 +59,8 @@ def verify_connections(run: Run) -> Checked:
     demand_source_is_no_copy(source, target)
     fault_point("verify_connections.middle")
     demand_clients(run, source, target)
-    demand_versions(run, source, target)
+    if older := demand_versions(source, target, allow_older=run.settings.allow_older_target):
+        run.warn(older)
     demand_writable(target, run.target)
     _tell_of_superuser(target)
     demand_no_prepared_transaction(run.target)
@@ -155,16 +156,17 @@ def demand_clients(run: Run, source: dict[str, Any], target: dict[str, Any]) -> 
         )
 
 
-def demand_versions(run: Run, source: dict[str, Any], target: dict[str, Any]) -> None:
+def demand_versions(source: dict[str, Any], target: dict[str, Any], *, allow_older: bool) -> str | None:
+    """A warning where an older target is allowed, and is older."""
     if source["major"] <= target["major"]:
-        return
-    if not run.settings.allow_older_target:
+        return None
+    if not allow_older:
         raise BackupError(
             f"the source is PostgreSQL {source['major']}, the backup database only {target['major']}, which may not "
             f"know what the source uses; upgrade the backup server to {source['major']} or newer, or set "
             "ALLOW_OLDER_TARGET=true: then it is tried, and published only if it is proved equal"
         )
-    run.warn(
+    return (
         f"the backup server is PostgreSQL {target['major']}, older than the source's {source['major']}: as soon as the "
         "source uses what only the newer one knows, runs are rolled back"
     )

@@ -79,11 +79,7 @@ def points(patient: Patient, step_limit_s: Callable[[str], float]) -> tuple[Poin
         Point(name="source's tables", look=lambda: _tables(run.source), needs=("source",)),
         Point(name="statistics", look=lambda: _statistics(run.source, settings), needs=("source's tables",)),
         Point(name="target's tables", look=lambda: _tables(run.target), needs=("target",)),
-        Point(
-            name="versions",
-            look=said(lambda: checking.demand_versions(run, *patient.both), "the target is as new as the source"),
-            needs=_BOTH,
-        ),
+        Point(name="versions", look=lambda: _versions(patient), needs=_BOTH),
         Point(name="pg_dump", look=lambda: _clients(patient), needs=_BOTH),
         Point(
             name="extensions",
@@ -111,6 +107,13 @@ def points(patient: Patient, step_limit_s: Callable[[str], float]) -> tuple[Poin
         Point(name="schedule", look=lambda: _schedule(patient.now)),
         Point(name="copy", look=lambda: _copy(_overview(patient))),
         Point(name="duration", look=lambda: _duration(_overview(patient), step_limit_s)),
+    )
+
+
+def _versions(patient: Patient) -> Iterator[Finding]:
+    older = checking.demand_versions(*patient.both, allow_older=patient.settings.allow_older_target)
+    yield Finding(
+        name="versions", state="note" if older else "good", told=older or "the target is as new as the source"
     )
 
 

@@ -30,9 +30,11 @@ _ESCROW = {str(ROOT / "worker" / "demo" / "escrow.sql"): {"bind": "/docker-entry
 class Redis(RedisContainer):  # type: ignore[misc] # pytest-celery has no types
     """The Redis of docker-compose.yml."""
 
-    @classmethod
-    def image(cls) -> str:
-        return image_of("redis")
+    @property
+    def host_url(self) -> str:
+        """Where the tests reach it; pytest-celery says localhost also where they run in a container themselves."""
+        host, port = self.get_addr("6379/tcp")
+        return f"{self.prefix()}{host}:{port}/{self.vhost}"
 
 
 class Worker(CeleryWorkerContainer):  # type: ignore[misc]
@@ -66,8 +68,21 @@ def _postgres(host: str, volumes: dict[str, Any]) -> Any:
     )
 
 
+def _redis(role: str) -> Any:
+    return container(
+        image=image_of("redis"),
+        ports=fxtr(f"default_redis_{role}_ports"),
+        network="{default_pytest_celery_network.name}",
+        wrapper_class=Redis,
+        timeout=_READY_WITHIN_S,
+        command=fxtr(f"default_redis_{role}_command"),
+    )
+
+
 source = _postgres("source", _ESCROW)
 target = _postgres("target", {})
+default_redis_broker = _redis("broker")
+default_redis_backend = _redis("backend")
 default_worker_container = container(
     image="{image}",
     environment=fxtr("default_worker_env"),
@@ -81,16 +96,6 @@ default_worker_container = container(
 @pytest.fixture
 def default_worker_container_cls() -> type[Worker]:
     return Worker
-
-
-@pytest.fixture
-def default_redis_broker_cls() -> type[Redis]:
-    return Redis
-
-
-@pytest.fixture
-def default_redis_backend_cls() -> type[Redis]:
-    return Redis
 
 
 @pytest.fixture

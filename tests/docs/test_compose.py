@@ -172,6 +172,13 @@ def test_the_worker_keeps_its_name_when_its_container_is_made_anew() -> None:
     assert worker["healthcheck"]["test"][-1] == "backup@worker"
 
 
+@pytest.mark.parametrize("name", OURS)
+def test_what_uses_a_server_is_stopped_before_that_server_is_made_anew(name: str) -> None:
+    """Compose does so for what says restart; `make compose-test` does it in mid-run."""
+    assert all(needed["restart"] is True for needed in SERVICES[name]["depends_on"].values())
+    assert "redis" in SERVICES[name]["depends_on"]
+
+
 def test_the_worker_has_time_to_end_the_longest_step_or_a_rollback(tmp_path: Path) -> None:
     usual = settings({"DATABASE_URL": SOURCE, "RAILWAY_BACKUP_DB_URL": TARGET, "BACKUP_DIR": str(tmp_path)})
     steps = [step_limit_s(usual, step.name.removeprefix("tasks.")) for step in ORDER]

@@ -59,7 +59,7 @@ def test_what_pg_dump_itself_wrote_damaged_is_refused_by_its_text_or_by_the_proo
 
 @pytest.mark.figures
 @pytest.mark.long
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(2400)
 @pytest.mark.parametrize("method", ["swap", "in_place"])
 def test_whatever_pg_dump_writes_damaged_nothing_of_it_is_published(
     scene: Trials, method: str, record_figure: RecordFigure

@@ -1,13 +1,20 @@
 """The pairs of majors that find most for their time, and sources that are newer than their target."""
 
+import os
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.support.installation import Installation, installed
-from tests.support.majors import FOLDER
+from tests.docs.documents import blocks
+from tests.support import oracle
+from tests.support.installation import REPOSITORY, Installation, installed, tell
+from tests.support.majors import FOLDER, binaries_of
 from tests.versions.pair import Pair, in_place, swap
 from tests.versions.playing import Stage, open_stage, play
+
+PAGE = (REPOSITORY / "docs" / "recovery-without-the-tool.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -75,3 +82,27 @@ def test_what_only_the_newer_one_knows_is_refused_by_name_and_the_older_target_k
     assert 'syntax error at or near "NULLS"' in report["error"]
     assert downwards.fingerprint() == before
     assert downwards.leftovers() == []
+
+
+def test_the_word_that_psql_cannot_bring_to_a_server_of_14_is_taken_out_as_the_page_says(
+    stage: Stage, tmp_path: Path
+) -> None:
+    """docs/recovery-without-the-tool.md, for a person with a dump and without this tool."""
+    server, newer = stage.server("target", 14), binaries_of(15)
+    dump, result = tmp_path / "dump.sql", tmp_path / "without_logged.sql"
+    for name in ("of_unlogged", "refused", "restored"):
+        tell(server.dsn(), f"CREATE DATABASE {name}")
+    tell(server.dsn("of_unlogged"), "CREATE UNLOGGED TABLE public.t (id integer GENERATED ALWAYS AS IDENTITY)")
+    dump.write_text(oracle.dump(server.dsn("of_unlogged"), newer))
+    repair = next(block.text for block in blocks(PAGE, "sh") if block.heading == "Without LOGGED")
+    subprocess.run(["sh", "-e", "-c", repair], cwd=tmp_path, env={**os.environ, "DUMP": str(dump)}, check=True)
+    lines = dump.read_text().splitlines()
+    lines.remove("    LOGGED")
+    assert result.read_text().splitlines() == lines
+    psql = ("psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d")
+    for name, file, said in (("refused", dump, 'syntax error at or near "LOGGED"'), ("restored", result, "")):
+        done = subprocess.run(
+            [newer.tool(psql[0]), *psql[1:], server.url(name), "-f", str(file)],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert (bool(done.returncode), said in done.stderr) == (bool(said), True), done.stderr

@@ -43,7 +43,8 @@ class Paths:
     def rejected_dump(self, number: int) -> Path:
         """What a rollback found in the place of the copy; number: from 1, of the attempt."""
         more = "" if number == 1 else f"_{number}"
-        return self.directory / f"backup_rejected_{self.stamp}{more}.sql{self.safety_form.suffix}"
+        stamp = f"{self.stamp}{more}"
+        return self.directory / (f"backup_rejected_{stamp}.sql" + self.safety_form.suffix)
 
     @property
     def key(self) -> Path:

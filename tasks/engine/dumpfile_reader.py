@@ -110,7 +110,7 @@ class _Rejoined:
 
     def read(self, size: int = -1, /) -> bytes:
         head, self._head = self._head, b""
-        return head or self._rest.read(size)
+        return head + self._rest.read(size - len(head)) if head else self._rest.read(size)
 
 
 class DumpReader:

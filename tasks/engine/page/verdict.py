@@ -46,7 +46,7 @@ _PROMOTE = Advice(
     text="Is Neon lost? Make the Railway database production; no run overwrites it from then on:",
     command="railway-neon-sync promote",
 )
-_LOOK_ALIVE = Advice(text="See that worker and beat run:", command="celery -A worker inspect ping")
+_LOOK_ALIVE = Advice(text="See what is wrong, that worker and beat run:", command="railway-neon-sync doctor")
 _NOW = Advice(text="Make a copy now:", command="railway-neon-sync run")
 _ADVICE = {
     "failed": (_RETRY,),

@@ -36,7 +36,7 @@ class Storage:
         return {
             "OFFSITE_URL": f"s3://{BUCKET}/neon",
             "OFFSITE_ENDPOINT": self.address,
-            "OFFSITE_ACCESS_KEY_ID": "key",
+            "OFFSITE_ACCESS_KEY_ID": "AKIDOFFSITE",
             "OFFSITE_SECRET_ACCESS_KEY": SECRET,
         }
 

@@ -10,6 +10,8 @@ from dotenv.parser import parse_stream
 # Names in .env that belong to the programs beside us: docker compose reads the same file, and so does Flower.
 _OTHERS_PREFIXES = ("COMPOSE_", "FLOWER_")
 _OTHERS = ("TZ",)
+# What a file says that must be there, as Docker Compose wants each of its secrets to be, although nothing is set.
+NOT_SET = "# not set"
 # RETENTION_DAY for RETENTION_DAYS is 0.96, DATABASE_URI for DATABASE_URL 0.92; TEST_DATABASE_URL, which is
 # somebody else's setting, is 0.83.
 _NEAR_IN_ENVIRONMENT = 0.86
@@ -63,18 +65,20 @@ def _text_of(name: str, layer: Mapping[str, str], found: Gathered, *, may_be_fil
     text, path = layer.get(name, "").strip(), layer.get(f"{name}_FILE", "").strip() if may_be_file else ""
     if not path:
         return text or None
-    if text:
-        found.refuse(name, f"{name} and {name}_FILE are both set; set only one of them")
-        return None
     # The path itself is not shown: somebody may have put the URL there.
     try:
-        text = Path(path).read_text(encoding="utf-8").strip()
+        in_file = Path(path).read_text(encoding="utf-8").strip()
     except (OSError, ValueError) as error:
         found.refuse(name, f"{name}_FILE names a file that cannot be read: {_reason(error)}")
         return None
-    if not text:
+    if in_file == NOT_SET:
+        return text or None
+    if text:
+        found.refuse(name, f"{name} and {name}_FILE are both set; set only one of them")
+        return None
+    if not in_file:
         found.refuse(name, f"{name}_FILE names a file that is empty")
-    return text or None
+    return in_file or None
 
 
 def _reason(error: OSError | ValueError) -> str:

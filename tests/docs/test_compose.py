@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from config.settings import Settings, is_secret, load_settings, setting_names
+from config.sources import NOT_SET
 from tasks.engine.journal import Journal
 from tasks.framing import step_limit_s
 from tasks.pipeline import ORDER
@@ -130,6 +131,15 @@ def test_what_a_service_is_given_are_settings_and_the_secret_ones_come_as_files(
             assert value.removeprefix("/run/secrets/") in service["secrets"]
         elif is_secret(setting.lower()) and value:
             assert "@" not in value, f"{variable} of {name} must come from a file"
+
+
+def test_the_worker_is_given_every_secret_setting_by_its_file() -> None:
+    worker, secret = SERVICES["worker"], {setting for setting in setting_names() if is_secret(setting)}
+    assert set(worker["secrets"]) == secret
+    given = {name: path for name, path in worker["environment"].items() if name.endswith("_FILE")}
+    assert given == {f"{setting.upper()}_FILE": f"/run/secrets/{setting}" for setting in secret}
+    page = (ROOT / "docs" / "running-in-docker.md").read_text(encoding="utf-8")
+    assert sorted(setting for setting in secret if f"`{setting}`" not in page) == []
 
 
 @every_service
@@ -306,11 +316,23 @@ def test_with_the_files_of_make_secrets_every_service_has_the_settings_that_it_n
     made = make_secrets(project, DATABASE_URL=SOURCE, RAILWAY_BACKUP_DB_URL=TARGET)
     assert made.returncode == 0, made.stderr
     found = settings(inside(service, project / "secrets", project / "backups"))
+    assert (found.notify_urls, found.heartbeat_url, found.lock_url) == ((), None, found.celery_broker_url)
     password = (project / "secrets" / "redis_password").read_text(encoding="utf-8")
     assert len(password) == 48
     assert found.celery_broker_url.get_secret_value() == f"redis://:{password}@redis:6379/0"
     assert ("so secret" in found.secrets) == (service != "flower")
     assert not any(secret in made.stdout + made.stderr for secret in (password, "hidden"))
+
+
+def test_a_setting_that_need_not_be_set_is_set_by_writing_into_its_file(project: Path) -> None:
+    make_secrets(project, DATABASE_URL=SOURCE, RAILWAY_BACKUP_DB_URL=TARGET)
+    texts = {"notify_urls": "slack://TokenA/TokenB/TokenC/#ops", "offsite_secret_access_key": "whispered"}
+    for name, text in texts.items():
+        assert (project / "secrets" / name).read_text() == f"{NOT_SET}\n"
+        (project / "secrets" / name).write_text(text)
+    found = settings(inside("worker", project / "secrets", project / "backups"))
+    assert [channel.get_secret_value() for channel in found.notify_urls] == [texts["notify_urls"]]
+    assert "whispered" in found.secrets
 
 
 def test_the_demo_has_secrets_of_its_own(project: Path) -> None:

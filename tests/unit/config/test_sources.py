@@ -156,6 +156,21 @@ def test_a_secret_set_twice_is_a_fault_only_in_one_place(tmp_path: Path, env_fil
     assert over_file.database_url.host == "source.example"
 
 
+def test_a_secrets_file_that_says_so_is_as_if_nothing_were_set(tmp_path: Path, env_file: Callable[[str], Path]) -> None:
+    secret = tmp_path / "heartbeat_url"
+    secret.write_text("# not set\n")
+    env = {**REQUIRED, "HEARTBEAT_URL_FILE": str(secret)}
+    assert load_settings(env, env_file=None).heartbeat_url is None
+    beside = load_settings({**env, "HEARTBEAT_URL": "https://ping.example/1"}, env_file=None).heartbeat_url
+    below = load_settings(env, env_file("HEARTBEAT_URL=https://ping.example/1")).heartbeat_url
+    assert beside == below is not None
+    secret.write_text("# not set any more")
+    assert faults(env, None)[0].startswith("HEARTBEAT_URL must ")
+    secret.write_text("# not set")
+    (fault,) = faults({**REQUIRED, "DATABASE_URL": "", "DATABASE_URL_FILE": str(secret)}, None)
+    assert fault.startswith("DATABASE_URL is not set.")
+
+
 def test_a_secrets_file_that_cannot_be_used_is_told_without_its_path(tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.write_text("\n")

@@ -138,18 +138,17 @@ def forget_key(directory: Path, stamp: str) -> None:
 
 
 def write_report(report: Mapping[str, Any], settings: Settings) -> None:
-    """The report as a file beside the dumps."""
+    """The report as a file beside the dumps; several processes may tell the same one at once."""
     path = report_path(settings.backup_dir, report["stamp"])
     text = json.dumps(report, indent=2, ensure_ascii=False).encode()
-    for last in (False, False, True):
-        for part in path.parent.glob(f"{path.name}*{PART_SUFFIX}"):  # the stamp's reservation, and what a crash left
-            part.unlink(missing_ok=True)
-        try:
-            atomic_write(path, text)
-            return
-        except FileNotFoundError:  # a process that tells the same report took our unfinished file for such a leftover
-            if last and not path.exists():
-                raise
+    try:
+        atomic_write(path, text)
+    except FileNotFoundError:  # ours was swept below, by who had just written the same
+        if not path.exists():
+            raise
+    # The stamp's reservation, and what a crash left: after the report stands, so that nobody who loses his misses it.
+    for part in path.parent.glob(f"{path.name}*{PART_SUFFIX}"):
+        part.unlink(missing_ok=True)
 
 
 def _log_outcome(report: Mapping[str, Any]) -> None:

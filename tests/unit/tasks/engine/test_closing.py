@@ -1,36 +1,55 @@
-"""The end of a run is told by whoever finds it untold, also by two at once."""
+"""The end of a run is told by whoever finds it untold, also by several at once."""
 
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from config.settings import load_settings
+import pytest
+
+from config.settings import Settings, load_settings
 from tasks.engine.closing import write_report
 from tasks.engine.storage import report_path
 
 _STAMP = "20260102_030405"
+_REPORT = {"stamp": _STAMP, "outcome": "succeeded", "error": "x" * 20_000}
+_ROUNDS = 200
 
 
-def test_two_processes_that_tell_the_same_report_at_once_do_not_break_each_other(tmp_path: Path) -> None:
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
     urls = {"DATABASE_URL": "postgresql://a:b@h/source", "RAILWAY_BACKUP_DB_URL": "postgresql://a:b@h/target"}
-    settings = load_settings({**urls, "BACKUP_DIR": str(tmp_path)}, None)
+    (tmp_path / "reports").mkdir()
+    return load_settings({**urls, "BACKUP_DIR": str(tmp_path)}, None)
+
+
+def stands_alone(settings: Settings) -> bool:
     path = report_path(settings.backup_dir, _STAMP)
-    path.parent.mkdir()
-    report = {"stamp": _STAMP, "outcome": "succeeded"}
-    errors: list[BaseException] = []
+    return json.loads(path.read_text()) == _REPORT and [found.name for found in path.parent.iterdir()] == [path.name]
+
+
+def test_several_that_tell_the_same_report_at_once_do_not_break_each_other(settings: Settings) -> None:
+    """Threads here; processes share no more than they do, the folder."""
+    together = threading.Barrier(4)
 
     def tell() -> None:
-        try:
-            for _ in range(20):
-                write_report(report, settings)
-        except OSError as error:
-            errors.append(error)
+        for _ in range(_ROUNDS):
+            together.wait(60)
+            try:
+                write_report(_REPORT, settings)
+            except BaseException:
+                together.abort()
+                raise
 
-    threads = [threading.Thread(target=tell) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert errors == []
-    assert json.loads(path.read_text()) == report
-    assert [found.name for found in path.parent.iterdir()] == [path.name]
+    with ThreadPoolExecutor(4) as pool:
+        told = [pool.submit(tell) for _ in range(4)]
+    assert [each.exception() for each in told] == [None] * 4
+    assert stands_alone(settings)
+
+
+def test_the_reservation_and_what_a_crash_left_are_gone_once_the_report_stands(settings: Settings) -> None:
+    path = report_path(settings.backup_dir, _STAMP)
+    for left in ("part", "0a1b2c3d.part"):
+        path.with_name(f"{path.name}.{left}").touch()
+    write_report(_REPORT, settings)
+    assert stands_alone(settings)

@@ -14,13 +14,11 @@ from config.logs import log_context
 from config.schedule import MANUAL
 from tasks import framing, messages
 from tasks.engine import beginning, finishing
-from tasks.engine.closing import close_run, tell_again
+from tasks.engine.closing import close_run, look_and_deliver, tell_again
 from tasks.engine.errors import BackupError
 from tasks.engine.faultpoints import fault_point
 from tasks.engine.metrics import write_metrics_or_tell
 from tasks.engine.recovery import Ending
-from tasks.engine.telling.announce import look
-from tasks.engine.telling.delivery import deliver
 from tasks.engine.telling.pings import ping_start
 from tasks.failures import BackupFailed
 from tasks.means import Means, current_means, using
@@ -207,8 +205,7 @@ def keep_watch(means: Means) -> None:
 
 def _look_at_the_clock(means: Means) -> None:
     now = framing.now()
-    look(settings=means.settings, journal=means.journal, now=now)
-    deliver(settings=means.settings, journal=means.journal, now=now)
+    look_and_deliver(means.settings, means.journal, now=now)
     write_metrics_or_tell(means.settings, means.journal, now=framing.now(), lease=means.lease)
 
 

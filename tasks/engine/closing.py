@@ -21,7 +21,7 @@ from tasks.engine.recovery import Ending
 from tasks.engine.report import build_report
 from tasks.engine.storage import PART_SUFFIX, atomic_write, report_path, run_key_path
 from tasks.engine.telling.announce import announce, look
-from tasks.engine.telling.delivery import deliver, sentences
+from tasks.engine.telling.delivery import deliver, sentences, untold
 from tasks.engine.telling.outbox import Undelivered
 
 log = logging.getLogger(__name__)
@@ -91,7 +91,7 @@ def tell_outcome(
                 log.warning("the outcome of run %s could not be told everywhere: %s", run_id, error)
         if told:
             journal.keep(run_id, told=True)
-        _look_and_deliver(settings, journal)
+        _tell_what_waits(settings, journal)
 
 
 def tell_again(*, settings: Settings, journal: Journal, lease: Lease | None, tell: Teller) -> None:
@@ -101,11 +101,19 @@ def tell_again(*, settings: Settings, journal: Journal, lease: Lease | None, tel
             tell_outcome(record.report, settings=settings, journal=journal, lease=lease, tell=tell)
 
 
-def _look_and_deliver(settings: Settings, journal: Journal) -> None:
+def look_and_deliver(settings: Settings, journal: Journal, *, now: datetime) -> None:
+    """Tell what the clock tells, deliver what waits; the page shows what did not arrive, and so is written again."""
+    before = untold(settings, journal)
+    look(settings=settings, journal=journal, now=now)
+    deliver(settings=settings, journal=journal, now=now)
+    if untold(settings, journal) != before:
+        write_page_or_tell(settings, journal)
+
+
+def _tell_what_waits(settings: Settings, journal: Journal) -> None:
     """Where no worker looks at the clock every minute (`run --here` from cron), each run does."""
     try:
-        look(settings=settings, journal=journal, now=datetime.now(UTC))
-        deliver(settings=settings, journal=journal, now=datetime.now(UTC))
+        look_and_deliver(settings, journal, now=datetime.now(UTC))
     except Exception as error:  # the run has ended and its outcome stands: no fault in telling of it undoes that
         level = logging.WARNING if isinstance(error, BackupError) else logging.ERROR
         log.log(level, "what waits to be told could not be told now: %s", error, exc_info=level == logging.ERROR)

@@ -1,7 +1,7 @@
 """The status page in a real browser: it fetches nothing, everybody can read it, and it knows how old it has become."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from tasks.engine.overview import Overview
 from tasks.engine.page import words
 from tasks.engine.page.writing import page_of
 from tests.support.browser import CHECKS, PHONE, Browser, browsing
-from tests.support.reports import a_history, a_report, an_overview
+from tests.support.reports import a_drill, a_history, a_report, an_overview
 
 HOSTILE = (
     '</title></script></style>"\'><img src=x onerror="document.title=\'owned\'"><script>document.title="owned"</script>'
@@ -20,6 +20,8 @@ HOSTILE = (
 PAGE_JS = (Path(__file__).parents[2] / "tasks" / "engine" / "page" / "page.js").read_text()
 # Written some minutes ago, as a page is that somebody opens.
 NOW = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=4)
+UNHEARD = "channel {} (slack) did not take '❌ Railway backup failed' in 5 of 5 tries: it answered 404"
+DAMAGED = a_drill(NOW, ok=False, rto_s=None, prove_s=None, error="table public.users: 57 rows instead of 58")
 MISHAPS = {9: "failed", 10: "failed", 30: "skipped", 55: "missed", 70: "held", 90: "rolled_back"}
 
 
@@ -28,10 +30,12 @@ def histories() -> dict[str, Overview]:
     usual = a_history(NOW, days=60, mishaps=MISHAPS)
     told = {f"last run {name}": a_history(NOW, days=9, mishaps={0: name}) for name in ("failed", "held", "missed")}
     return {
-        "good": an_overview(usual, NOW),
+        "good": an_overview(usual, NOW, last_drill=a_drill()),
         **{name: an_overview(reports, NOW) for name, reports in told.items()},
         "rollback failed": an_overview(a_history(NOW, days=9, mishaps={0: "rollback_failed"}), NOW),
-        "stale": an_overview(a_history(NOW, days=9, mishaps={0: "rolled_back", 1: "failed", 2: "missed"}), NOW),
+        "stale": an_overview(
+            a_history(NOW, days=9, mishaps={0: "rolled_back", 1: "failed", 2: "missed"}), NOW, last_drill=DAMAGED
+        ),
         "promoted": an_overview(a_history(NOW, days=9, mishaps={0: "held"}), NOW, promoted_at="2026-11-20 03:12 UTC"),
         "no run": an_overview([], NOW, problems=("there is no journal: nothing ran here yet, or it was lost",)),
         "one run": an_overview(a_history(NOW, days=1)[:1], NOW),
@@ -47,7 +51,7 @@ def hostile() -> Overview:
         for step in report["steps"]:
             step["summary"] = HOSTILE
     reports[-1] |= {"error": f"\u202e{HOSTILE}\x1b[31m", "warnings": [HOSTILE], "host": HOSTILE, "job_id": HOSTILE}
-    return an_overview(reports, NOW, problems=(HOSTILE,))
+    return an_overview(reports, NOW, problems=(HOSTILE,), last_drill=a_drill(NOW, ok=False, error=HOSTILE))
 
 
 @pytest.fixture(scope="module")
@@ -56,15 +60,16 @@ def browser() -> Iterator[Browser]:
         yield opened
 
 
-def saved(overview: Overview, folder: Path) -> str:
+def saved(overview: Overview, folder: Path, untold: Sequence[str] = ()) -> str:
     path = folder / "status.html"
-    path.write_text(page_of(overview), encoding="utf-8")
+    path.write_text(page_of(overview, untold), encoding="utf-8")
     return path.as_uri()
 
 
 @pytest.mark.parametrize("name", list(histories()))
 def test_it_is_readable_for_everybody_and_asks_nobody_for_anything(name: str, browser: Browser, tmp_path: Path) -> None:
-    url = saved(histories()[name], tmp_path)
+    untold = {"stale": [UNHEARD.format(number) for number in range(5)], "hostile": [HOSTILE]}
+    url = saved(histories()[name], tmp_path, untold.get(name, ()))
     for theme, width in (("light", 1200), ("dark", PHONE)):
         browser.open(url, theme=theme, width=width)
         assert browser.run(CHECKS) == [], (theme, width)

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from tasks.engine.closing import tell_again
+from tasks.engine.closing import look_and_deliver, tell_again
 from tasks.engine.journal import Journal
 from tasks.engine.telling import channels, pings
 from tasks.engine.telling.announce import announce, look
@@ -186,7 +186,8 @@ def test_what_was_not_heard_is_told_in_the_log_and_once_in_the_next_report(
     assert bench.end("succeeded")["warnings"] == []
 
 
-def test_status_tells_of_what_was_not_heard(bench: Bench, listener: Listener) -> None:
+def test_status_and_its_page_tell_of_what_was_not_heard_until_it_is(bench: Bench, listener: Listener) -> None:
+    page = bench.settings.backup_dir / "status.html"
     bench.end("succeeded")
     assert untold(bench.settings, bench.journal) == []
     listener.how = "500"
@@ -200,6 +201,12 @@ def test_status_tells_of_what_was_not_heard(bench: Bench, listener: Listener) ->
     problems = json.loads(shown.stdout)["problems"]
     assert problems == untold(bench.settings, bench.journal)
     assert problems[0].startswith("channel 1 (json) did not take '❌ Railway backup failed' in 1 of 5 tries: ")
+    assert "in 1 of 5 tries" in page.read_text()
+    look_and_deliver(bench.settings, bench.journal, now=datetime.now(UTC) + HOUR)
+    assert "in 2 of 5 tries" in page.read_text()
+    listener.how = "ok"
+    look_and_deliver(bench.settings, bench.journal, now=datetime.now(UTC) + 2 * HOUR)
+    assert "Notices that did not arrive" not in page.read_text()
 
 
 def test_a_signal_that_a_later_run_has_overtaken_is_not_sent_any_more(bench: Bench, listener: Listener) -> None:

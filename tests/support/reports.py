@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from config.schedule import next_slots
+from tasks.engine.drills import Drill
 from tasks.engine.history import from_report
 from tasks.engine.overview import Overview, Slot, freshness, newest_copy
 
@@ -110,6 +111,26 @@ def _steps(outcome: str, number: int) -> list[dict[str, Any]]:
         if failed:
             break
     return steps
+
+
+def a_drill(at: datetime = NOW - timedelta(days=5, hours=3), **others: Any) -> Drill:
+    """A drill of the dump of the evening before."""
+    values: dict[str, Any] = {
+        "at": at.isoformat(timespec="seconds"),
+        "dump": "source_db_backup_20261119_180003.sql",
+        "run_id": "0b5e55a1-0000-4000-8000-000000000150",
+        "snapshot_at": (at - timedelta(hours=12)).isoformat(timespec="seconds"),
+        "server": "railway:5432",
+        "size_bytes": 71_800_000,
+        "tables": 9,
+        "rows": 96_812,
+        "load_s": 15.1,
+        "prove_s": 4.2,
+        "rto_s": 19.3,
+        "ok": True,
+        "error": None,
+    }
+    return Drill(**values | others)
 
 
 def _dump(file: str, size: int, at: datetime, stats: Mapping[str, int | None]) -> dict[str, Any]:

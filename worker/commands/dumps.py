@@ -158,6 +158,8 @@ def drill(ctx: click.Context, *, dump: str | None, on: str | None, keys: tuple[s
     No database that is there is touched. DUMP is a random verified one unless it is given.
     """
     from tasks.engine import drilling, drills  # noqa: PLC0415
+    from tasks.engine.history import journal_if_there  # noqa: PLC0415
+    from tasks.engine.page.writing import write_page_or_tell  # noqa: PLC0415
     from worker.commands.output import print_json  # noqa: PLC0415
 
     settings = read_settings()
@@ -170,6 +172,7 @@ def drill(ctx: click.Context, *, dump: str | None, on: str | None, keys: tuple[s
     with _by_hand(settings, "drill", place) as run:
         done = drilling.drill(run, path, now=datetime.now(UTC), keys=keys)
     drills.remember_drill(settings.backup_dir, done, keep_days=settings.report_retention_days)
+    write_page_or_tell(settings, journal_if_there(settings)[0])
     if as_json:
         print_json(asdict(done))
     else:

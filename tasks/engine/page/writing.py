@@ -1,6 +1,7 @@
 """The page's way to the disk: from how things stand now, whole or not at all."""
 
 import logging
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from config.settings import Settings
 from tasks.engine.journal import Journal
 from tasks.engine.overview import Overview, read_overview
 from tasks.engine.storage import atomic_write
+from tasks.engine.telling.delivery import untold
 
 log = logging.getLogger(__name__)
 
@@ -24,28 +26,28 @@ def write_page(settings: Settings, journal: Journal | None) -> Path:
     """Write the page anew beside the dumps, for its owner only; returns where. journal: None when it was lost."""
     path, overview = page_path(settings.backup_dir), _overview(settings, journal)
     for _ in range(_MOST_LOOKS):
-        atomic_write(path, page_of(overview).encode())
+        atomic_write(path, page_of(overview, untold(settings, journal)).encode())
         before, overview = overview, _overview(settings, journal)
         if _ended(before) == _ended(overview):
             break
     return path
 
 
-def write_page_or_tell(settings: Settings, journal: Journal) -> None:
-    """The same for a run that ends: a page that cannot be written is told, and harms nothing."""
+def write_page_or_tell(settings: Settings, journal: Journal | None) -> None:
+    """The same after a run or a drill: a page that cannot be written is told, and harms nothing."""
     try:
         write_page(settings, journal)
     except Exception as error:  # noqa: BLE001 - it only shows what is known: no fault in it is worth a run
         log.warning("the status page could not be written: %s", error, extra={"event": "page_failed"})
 
 
-def page_of(overview: Overview) -> str:
-    """The page as text; the overview must hold every run that is remembered."""
+def page_of(overview: Overview, untold: Sequence[str] = ()) -> str:
+    """The page as text; the overview must hold every run that is remembered. untold: notices that did not arrive."""
     # Here, since whatever only imports the engine need not load a template engine.
     from tasks.engine.page.rendering import render  # noqa: PLC0415
     from tasks.engine.page.view import view  # noqa: PLC0415
 
-    return render(view(overview))
+    return render(view(overview, untold))
 
 
 def _overview(settings: Settings, journal: Journal | None) -> Overview:

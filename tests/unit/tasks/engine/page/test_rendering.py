@@ -3,12 +3,14 @@
 import base64
 import hashlib
 import re
+from typing import Any
 
 import pytest
 
+from tasks.engine.overview import Overview
 from tasks.engine.page import words
 from tasks.engine.page.writing import page_of
-from tests.support.reports import NOW, a_history, an_overview
+from tests.support.reports import NOW, a_drill, a_history, an_overview
 
 PAGE = page_of(an_overview(a_history(NOW, days=20, mishaps={3: "failed"}), NOW))
 
@@ -42,9 +44,35 @@ def test_no_attribute_holds_style_or_script() -> None:
 
 
 def test_it_holds_what_a_person_asks_first() -> None:
-    text = re.sub(r"<[^>]+>", " ", PAGE.partition("<body>")[2])
     for needed in ("The copy is good", "3 h 11 min", "2026-11-25 06:00 UTC", "in 8 h 48 min", "5,200", "1 failed"):
-        assert needed in " ".join(text.split()), needed
+        assert needed in text_of(PAGE), needed
+
+
+def text_of(page: str) -> str:
+    return " ".join(re.sub(r"<[^>]+>", " ", page.partition("<body>")[2]).split())
+
+
+def drilled(**others: Any) -> Overview:
+    return an_overview(a_history(NOW, days=2), NOW, **others)
+
+
+def test_it_says_how_long_a_restore_was_measured_to_take_and_when() -> None:
+    said = text_of(page_of(drilled(last_drill=a_drill())))
+    assert "Last drill 19.3 s 68.47 MB restored and proved, 2026-11-20 06:12 UTC" in said
+    assert "Last drill none yet measure a restore: railway-neon-sync drill" in text_of(page_of(drilled()))
+
+
+def test_a_dump_that_could_not_be_restored_on_trial_is_told_with_its_error() -> None:
+    said = text_of(page_of(drilled(last_drill=a_drill(ok=False, rto_s=None, error="a row is missing"))))
+    assert "Last drill ✗ failed 2026-11-20 06:12 UTC" in said
+    assert "The last drill failed source_db_backup_20261119_180003.sql could not be restored and proved: a row" in said
+
+
+def test_notices_that_did_not_arrive_are_told_the_newest_of_them() -> None:
+    assert "did not arrive" not in text_of(page_of(drilled()))
+    said = text_of(page_of(drilled(), [f"channel {number} did not take it" for number in range(5)]))
+    assert "Notices that did not arrive channel 2 did not take it channel 3" in said
+    assert "and 2 before them" in said
 
 
 def test_a_hostile_name_is_escaped_wherever_it_stands() -> None:

@@ -86,7 +86,7 @@ def test_one_that_cannot_be_written_is_told_and_harms_nothing(
         (settings.backup_dir / "status.html").mkdir()
     else:
 
-        def broken(_: object) -> str:
+        def broken(*_: object) -> str:
             raise ZeroDivisionError("a fault in the page")
 
         monkeypatch.setattr(writing, "page_of", broken)
@@ -111,11 +111,11 @@ def test_of_two_runs_that_end_together_the_page_shows_both(
     plain = writing.page_of
     met: list[Any] = []
 
-    def slow(overview: Any) -> str:
+    def slow(overview: Any, untold: Any) -> str:
         if not met:
             met.append(overview)
             end_a_run(settings, journal, "failed", "meanwhile")
-        return plain(overview)
+        return plain(overview, untold)
 
     monkeypatch.setattr(writing, "page_of", slow)
     end_a_run(settings, journal, "failed", "late")

@@ -10,7 +10,7 @@ from tasks.engine.telling.notice import DIGEST, RECOVERED, RESTING, SUCCEEDED, T
 _LONGEST_ERROR = 240
 _MOST_TABLES = 4
 _COMMAND = re.compile(r"railway-neon-sync [a-z-]+(?: --[a-z-]+(?: [0-9a-f-]{8,36})?)?")
-
+_LOOK_ALIVE = "See whether beat, worker and Redis run: railway-neon-sync doctor. Then: railway-neon-sync run"
 _TITLES = {
     "failed": "❌ Railway backup failed",
     "rolled_back": "❌ Railway backup failed, rolled back",
@@ -58,7 +58,7 @@ def stale(situation: Situation, *, limit: timedelta, since: datetime) -> Notice:
     else:
         lines = [f"The newest verified copy is {age} old; the limit is {span(limit)}.", _usable(situation)]
     runs = f"Runs since then: {_counted(situation.outcomes)}." if situation.outcomes else "No run since then."
-    lines += [runs, "See that beat, worker and Redis run, then type: railway-neon-sync run", _pair(situation)]
+    lines += [runs, _LOOK_ALIVE, _pair(situation)]
     return _notice("stale", "⏰ Railway backup is too old", lines)
 
 
@@ -75,10 +75,10 @@ def resting(promoted: str, situation: Situation) -> Notice:
 
 def digest(situation: Situation, *, until: datetime) -> Notice:
     """The week before `until`; outcomes: of its runs."""
-    good = set(situation.outcomes) <= {"succeeded"} and situation.outcomes
+    good = set(situation.outcomes) == {"succeeded"}
     runs = f"Runs: {_counted(situation.outcomes)}." if situation.outcomes else "No run at all."
     title = f"{'✅' if good else '⚠️'} Railway backup: the week to {until:%a %d %b}"
-    next_run = f"Next run: {instant(situation.next_run)}."
+    next_run = f"Next run: {instant(situation.next_run)}." + " What went wrong: railway-neon-sync list" * (not good)
     return _notice(DIGEST, title, [runs, _usable(situation), next_run, _pair(situation)])
 
 
@@ -151,7 +151,7 @@ def _missed(report: Mapping[str, Any], situation: Situation) -> Iterable[str]:
     yield f"{_shortened(report['error'])}."
     yield from _streak(situation)
     yield _usable(situation)
-    yield "See that beat, worker and Redis run, then type: railway-neon-sync run"
+    yield _LOOK_ALIVE
 
 
 def _streak(situation: Situation) -> Iterable[str]:

@@ -1,13 +1,11 @@
 """What the page says of the copy, and what it tells people to do."""
 
-import shlex
 from datetime import timedelta
 
 import pytest
 
 from tasks.engine.page.verdict import Verdict, judge
 from tests.support.reports import NOW, a_history, a_report, an_overview
-from worker.cli import cli
 
 OUTCOMES = ("succeeded", "failed", "rolled_back", "rollback_failed", "held", "missed", "skipped")
 
@@ -79,15 +77,3 @@ def test_once_it_is_production_no_age_alarms() -> None:
     overview = an_overview(a_history(NOW, days=3, mishaps={0: "held", 1: "held", 2: "held"}), NOW, promoted_at="today")
     assert judge(overview) == judge(overview, freshness="stale")
     assert judge(overview).headline == "The backup database is production now"
-
-
-@pytest.mark.parametrize("outcome", OUTCOMES)
-@pytest.mark.parametrize("hours_ago", [1.0, 90.0])
-def test_every_command_that_it_names_exists(outcome: str, hours_ago: float) -> None:
-    for item in after(outcome, hours_ago=hours_ago).advice:
-        program, *rest = shlex.split(item.command or "true")
-        if program == "railway-neon-sync":
-            options = {name for parameter in cli.commands[rest[0]].params for name in parameter.opts}
-            assert {word for word in rest if word.startswith("-")} <= options
-        else:
-            assert item.command in {None, "docker compose stop beat"}

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from config.settings import Settings
 from tasks.engine.errors import BackupError
 from tasks.engine.findings import Finding, Point
-from worker.machinery import Machinery, ask_machinery
+from worker.machinery import Machinery, ask_machinery, result_backend_answers
 
 
 def points(settings: Settings) -> tuple[Point, ...]:
@@ -33,14 +33,7 @@ def _broker(machinery: Callable[[], Machinery]) -> str:
 
 
 def _result_backend() -> str:
-    from worker.follow import impatient_app  # noqa: PLC0415 - Celery
-
-    try:
-        impatient_app().backend.get_state("railway-neon-sync doctor")
-    except Exception as error:
-        raise BackupError(
-            f"the result backend does not answer ({type(error).__name__}): see CELERY_RESULT_BACKEND"
-        ) from error
+    result_backend_answers()
     return "it answers"
 
 

@@ -15,63 +15,22 @@ from celery import Celery
 from celery.events import EventReceiver
 from celery.result import AsyncResult
 
-from config.celery import QUEUE, impatient_options
 from tasks.engine.errors import BackupError
 from tasks.failures import BackupFailed
 from tasks.results import PROGRESS
 from worker.display import TITLES, Steps
+from worker.machinery import NobodyWorks, workers_answer
 
 _POLL_S = 0.2
 _READY_S = 3.0
-_ANSWER_S = (1.0, 3.0)
 _SILENCE_S = 30.0
 _BACKEND_PATIENCE_S = 120.0
 _LAST_EVENTS_S = 1.0
 _REPORT_PATIENCE_S = 15.0
 
 
-class NobodyWorks(BackupError):
-    """There is no broker, or no worker that would take the run."""
-
-
 class ResultLost(BackupError):
     """The run may go on, but how it ends cannot be learned here."""
-
-
-def impatient_app() -> Celery:
-    """The application for a process in which a person waits."""
-    from worker.celery_app import app  # noqa: PLC0415 - reads the settings when it is imported
-
-    app.conf.update(impatient_options())
-    return app
-
-
-def demand_worker(app: Celery) -> None:
-    """Raise NobodyWorks, within seconds, unless a worker that takes runs answers; told with what to do about it."""
-    demand_broker(app)
-    if not any(workers_answer(app, timeout_s) for timeout_s in _ANSWER_S):
-        raise NobodyWorks(
-            "no worker answers: start one with `celery -A worker worker`, or make the backup in this process: "
-            "railway-neon-sync run --here"
-        )
-
-
-def demand_broker(app: Celery) -> None:
-    """Raise NobodyWorks unless the broker answers within seconds."""
-    try:
-        with app.connection_for_write() as connection:
-            connection.ensure_connection(max_retries=1, interval_start=0.1, timeout=5)
-    except Exception as error:
-        raise NobodyWorks(
-            f"the broker does not answer ({type(error).__name__}): start Redis, or set CELERY_BROKER_URL right; "
-            "without any of it: railway-neon-sync run --here"
-        ) from error
-
-
-def workers_answer(app: Celery, timeout_s: float) -> bool:
-    """Whether anybody takes messages from our queue; an application that shares the Redis has workers too."""
-    queues = app.control.inspect(timeout=timeout_s).active_queues() or {}
-    return any(queue["name"] == QUEUE for taken in queues.values() for queue in taken)
 
 
 def send(options: Mapping[str, Any]) -> str:
@@ -179,7 +138,7 @@ class Follower:
             return
         self._heard_at = self._clock()
         with suppress(Exception):  # the broker's absence shows in the result's
-            if not any(workers_answer(self._app, timeout_s) for timeout_s in _ANSWER_S):
+            if not workers_answer(self._app):
                 self._steps.display.note("no worker answers any more; the run is ended when one is back")
 
     def _show_events(self, run_id: str) -> None:

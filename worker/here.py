@@ -20,6 +20,7 @@ from tasks.engine.lease import Lease, LockUnavailable
 from tasks.engine.progress import Position
 from tasks.means import Means, Observer
 from tasks.pipeline import run_here, stop_here
+from worker.background import in_background
 from worker.display import Steps
 
 log = logging.getLogger(__name__)
@@ -50,7 +51,7 @@ def run_stoppable(means: Means, *, accept_shrink: str | None, say: Callable[[str
     """The report of one run. Raises Interrupted when it was ended by SIGINT, SIGTERM or SIGHUP."""
     run_id = str(uuid.uuid4())
     with _signals(say) as caught:
-        run = _in_a_thread(lambda: run_here(means, run_id=run_id, accept_shrink=accept_shrink))
+        run = in_background(lambda: run_here(means, run_id=run_id, accept_shrink=accept_shrink), name="run")
         while not run.done():
             if caught.event.wait(_LOOK_S):
                 say(f"{caught.names[0]}: the run is being ended ...")
@@ -105,23 +106,9 @@ class _Caught:
     names: list[str] = field(default_factory=list)
 
 
-def _in_a_thread(work: Callable[[], dict[str, Any]]) -> "Future[dict[str, Any]]":
-    """A daemon: a process that is told to stop does not wait for a server that hangs."""
-    future: Future[dict[str, Any]] = Future()
-
-    def run() -> None:
-        try:
-            future.set_result(work())
-        except BaseException as error:  # noqa: BLE001 - it is raised again by whoever asks for the result
-            future.set_exception(error)
-
-    threading.Thread(target=run, name="run", daemon=True).start()
-    return future
-
-
 def _end(means: Means, run_id: str, run: "Future[dict[str, Any]]", caught: _Caught) -> None:
     """End the run, also one that is only about to begin; told to stop three times, leave it to the next run."""
-    ending = _in_a_thread(lambda: _stop_until_over(means, run_id, run, caught.names[0]))
+    ending = in_background(lambda: _stop_until_over(means, run_id, run, caught.names[0]), name="end")
     while not ending.done() and len(caught.names) < 3:
         caught.event.clear()
         caught.event.wait(_LOOK_S)

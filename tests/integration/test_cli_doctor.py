@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -12,11 +11,15 @@ from tests.support.workers import working
 from worker.demo.servers import PostgresServer, ValkeyServer
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def installation(
-    source_server: PostgresServer, target_server: PostgresServer, valkey_server: ValkeyServer, tmp_path: Path
+    source_server: PostgresServer,
+    target_server: PostgresServer,
+    valkey_server: ValkeyServer,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Installation]:
-    with installed(source_server, target_server, valkey_server, tmp_path, own_roles=True) as one:
+    home = tmp_path_factory.mktemp("doctor")
+    with installed(source_server, target_server, valkey_server, home, own_roles=True) as one:
         yield one
 
 
@@ -44,9 +47,11 @@ def test_doctor_finds_nothing_but_a_missing_beat_and_then_what_would_stop_a_run(
 
 
 def test_what_cannot_be_asked_of_a_server_that_is_away_is_said_to_be_so(installation: Installation) -> None:
-    code, found, printed = states(installation, DATABASE_URL="postgresql://u:s3cret@127.0.0.1:1/nothing")
-    assert (code, found["source"], found["target"]) == (1, "bad", "good")
-    assert {name for name, state in found.items() if state == "open"} >= {"versions", "pg_dump", "room", "method"}
+    away = {"DATABASE_URL": "postgresql://u:s3cret@127.0.0.1:1/nothing", "CELERY_BROKER_URL": "redis://127.0.0.1:1/0"}
+    code, found, printed = states(installation, **away)
+    assert (code, found["source"], found["target"], found["broker"]) == (1, "bad", "good", "bad")
+    unknown = {"versions", "pg_dump", "room", "method", "result backend", "workers", "beat"}
+    assert {name for name, state in found.items() if state == "open"} >= unknown
     assert "cannot be examined while this fails: source" in printed
     assert "s3cret" not in printed
 

@@ -179,7 +179,7 @@ class Client:
 @contextmanager
 def client_of(installation: Installation) -> Iterator[Client]:
     app = Celery("tests", broker=installation.broker_url, backend=installation.broker_url, set_as_current=False)
-    app.conf.update(task_serializer="json", accept_content=["json"], result_serializer="json", broker_pool_limit=1)
+    app.conf.update(task_serializer="json", accept_content=["json"], result_serializer="json")
     try:
         yield Client(app)
     finally:

@@ -93,11 +93,11 @@ def print_outcome(report: Mapping[str, Any], *, as_json: bool) -> None:
 
 def run_through_a_worker(settings: Settings, accept_shrink: str | None, wait: bool) -> Ended:
     """Send it, and follow it. Raises NobodyWorks or ResultLost."""
-    from worker import follow  # noqa: PLC0415 - Celery
+    from worker import follow, machinery  # noqa: PLC0415 - Celery
     from worker.display import showing  # noqa: PLC0415
 
-    app = follow.impatient_app()
-    follow.demand_worker(app)
+    app = machinery.impatient_app()
+    machinery.demand_worker(app)
     options = {"accept_shrink": accept_shrink} if accept_shrink else {}
     if not wait:
         return Ended(report={"run_id": follow.send(options), "outcome": None})

@@ -73,7 +73,8 @@ class Show:
     def back_up(self, expected: str) -> Mapping[str, Any]:
         """One run through the worker, followed and reported."""
         from tasks import run_backup  # noqa: PLC0415 - reads the settings, which stand since the curtain rose
-        from worker.follow import Follower, impatient_app  # noqa: PLC0415
+        from worker.follow import Follower  # noqa: PLC0415
+        from worker.machinery import impatient_app  # noqa: PLC0415
 
         self.say(">>> from tasks import run_backup; run_backup.delay()")
         give_up = time.monotonic() + _RUN_LIMIT_S

@@ -1,0 +1,54 @@
+"""Asking Celery's parts whether they answer: within seconds, whatever is the matter with them."""
+
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+
+import pytest
+from kombu import pools
+
+from tasks.engine.errors import BackupError
+from worker.demo.servers import ValkeyServer
+from worker.machinery import Machinery, ask_machinery, impatient_app, result_backend_answers
+
+Broker = Callable[[str], None]
+
+
+@pytest.fixture
+def broker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Broker]:
+    """Makes an address the broker of this process's application."""
+
+    def at(url: str) -> None:
+        monkeypatch.setenv("RNS_ENV_FILE", "/dev/null")
+        monkeypatch.setenv("DATABASE_URL", "postgresql://a:b@h/source")
+        monkeypatch.setenv("RAILWAY_BACKUP_DB_URL", "postgresql://a:b@h/target")
+        monkeypatch.setenv("CELERY_BROKER_URL", url)
+        sys.modules.pop("worker.celery_app", None)
+
+    yield at
+    sys.modules.pop("worker.celery_app", None)
+
+
+def test_a_broker_that_takes_connections_and_says_nothing_is_given_up_within_seconds(broker: Broker) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as silent:
+        broker(f"redis://127.0.0.1:{silent.getsockname()[1]}/0")
+        problem = ask_machinery(patience_s=0.5).problem
+        assert problem is not None
+        assert "takes connections and has not answered" in problem
+        with pytest.raises(BackupError, match="the result backend does not answer"):
+            result_backend_answers(patience_s=0.5)
+
+
+def test_a_question_needs_no_second_connection_out_of_a_pool_that_may_have_but_one(
+    broker: Broker, valkey_server: ValkeyServer
+) -> None:
+    before = pools.get_limit()  # type: ignore[no-untyped-call] # kombu has few types
+    broker(valkey_server.url(0))
+    assert impatient_app().pool.limit == before
+    # what another application of this process does by its own options
+    pools.set_limit(1)  # type: ignore[no-untyped-call]
+    try:
+        assert ask_machinery() == Machinery()
+    finally:
+        pools.set_limit(before)  # type: ignore[no-untyped-call]

@@ -168,6 +168,7 @@ class Declarations(BaseSettings):
         "text", description="`text` for people, `json` for one JSON object a line."
     )
     warnings: tuple[str, ...] = Field(default=(), exclude=True, repr=False)
+    unset: tuple[str, ...] = Field(default=(), exclude=True, repr=False)
 
     @classmethod
     def settings_customise_sources(

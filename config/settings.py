@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import EllipsisType
 from typing import Any
@@ -17,6 +17,7 @@ from config.told_urls import told_secrets
 from config.urls import DatabaseUrl, UrlFault
 
 _LONGEST_SHOWN = 60
+URLS = ("DATABASE_URL", "RAILWAY_BACKUP_DB_URL")
 
 
 class SettingsFault(ValueError):
@@ -35,6 +36,7 @@ class Settings(Declarations):
     """Every setting, typed and frozen; made by load_settings. Neither its repr nor its dump shows a secret.
 
     warnings: sentences for the operator about what looks wrong and is no fault.
+    unset: those of URLS that are not set, for a command that does without; what stands there leads nowhere.
     """
 
     @field_validator("railway_backup_db_url")
@@ -98,11 +100,16 @@ class Settings(Declarations):
         return tuple(sorted(found))
 
 
-def load_settings(env: Mapping[str, str] | None = None, env_file: Path | EllipsisType | None = ...) -> Settings:
+def load_settings(
+    env: Mapping[str, str] | None = None,
+    env_file: Path | EllipsisType | None = ...,
+    *,
+    without: Collection[str] = (),
+) -> Settings:
     """The settings of an environment (the process's own, when not given) and of a `.env` file.
 
     The file is the one given, or that of RNS_ENV_FILE, or `.env` in the current folder if there is one; None: no file.
-    Raises SettingsFault, which tells every fault at once.
+    without: those of URLS that need not be set. Raises SettingsFault, which tells every fault at once.
     """
     env = os.environ if env is None else env
     found = gather(
@@ -111,13 +118,21 @@ def load_settings(env: Mapping[str, str] | None = None, env_file: Path | Ellipsi
         names=tuple(name.upper() for name in setting_names()),
         secret_names=tuple(name.upper() for name in setting_names() if is_secret(name)),
     )
+    unset = tuple(name for name in without if name not in found.texts and name not in found.refused)
+    found.texts |= {name: f"postgresql://nobody@{name.lower().replace('_', '-')}-is-not-set.invalid/" for name in unset}
     try:
         settings = Settings.model_validate({name.lower(): text for name, text in found.texts.items()})
     except ValidationError as error:
         raise SettingsFault(tuple(found.faults + _sentences(error, found))) from None
     if found.faults:
         raise SettingsFault(tuple(found.faults))
-    return settings.model_copy(update={"warnings": (*found.warnings, *_oddities(settings))})
+    return settings.model_copy(update={"warnings": (*found.warnings, *_oddities(settings)), "unset": unset})
+
+
+def demand_set(settings: Settings, *names: str) -> None:
+    """Raise SettingsFault for those of URLS that a command cannot do without after all."""
+    if missing := [name for name in names if name in settings.unset]:
+        raise SettingsFault(tuple(_not_set(name) for name in missing))
 
 
 def load_target(env: Mapping[str, str] | None = None, env_file: Path | EllipsisType | None = ...) -> DatabaseUrl:
@@ -131,7 +146,7 @@ def load_target(env: Mapping[str, str] | None = None, env_file: Path | EllipsisT
     found = gather(env, path, names=(name,), secret_names=(name,))
     if name not in found.texts:
         faults = [fault for fault in found.faults if name in fault]
-        raise SettingsFault(tuple(faults or [f"{name} is not set. {Settings.model_fields[name.lower()].description}"]))
+        raise SettingsFault(tuple(faults or [_not_set(name)]))
     try:
         return DatabaseUrl.parse(found.texts[name]).direct()[0]
     except UrlFault as fault:
@@ -145,7 +160,7 @@ def is_secret(name: str) -> bool:
 
 def setting_names() -> list[str]:
     """Every setting's name in lower case, in the order of their declaration."""
-    return [name for name in Settings.model_fields if name != "warnings"]
+    return [name for name in Settings.model_fields if name not in {"warnings", "unset"}]
 
 
 def _env_file(env: Mapping[str, str]) -> Path | None:
@@ -170,7 +185,7 @@ def _fault(details: ErrorDetails) -> object:
 
 def _sentence(name: str, details: ErrorDetails, text: str | None) -> str:
     if details["type"] == "missing":
-        return f"{name} is not set. {Settings.model_fields[name.lower()].description}"
+        return _not_set(name)
     fault = _fault(details)
     if isinstance(fault, UrlFault):
         return f"{name} {fault.predicate}"
@@ -180,6 +195,10 @@ def _sentence(name: str, details: ErrorDetails, text: str | None) -> str:
         return sentence
     shown = text.strip()
     return f"{sentence}, not {shown[:_LONGEST_SHOWN]!r}{'...' if len(shown) > _LONGEST_SHOWN else ''}"
+
+
+def _not_set(name: str) -> str:
+    return f"{name} is not set. {Settings.model_fields[name.lower()].description}"
 
 
 def _oddities(settings: Settings) -> list[str]:

@@ -9,14 +9,16 @@ from worker.commands.boundary import ExplainingGroup, debug_option
 from worker.commands.completion import completion
 from worker.commands.demo import demo
 from worker.commands.doctor import doctor
-from worker.commands.dumps import drill, restore, verify
+from worker.commands.drill import drill
 from worker.commands.expire import expire
 from worker.commands.notify_test import notify_test
 from worker.commands.offsite import offsite
 from worker.commands.past import list_runs, show
+from worker.commands.restore import restore
 from worker.commands.run import run
 from worker.commands.status import status
 from worker.commands.stewardship import adopt, promote
+from worker.commands.verify import verify
 
 PROGRAM = "railway-neon-sync"
 

@@ -10,9 +10,9 @@ from tasks.engine.drills import Drill
 from tasks.engine.dumping import server_major
 from tasks.engine.errors import BackupError, StorageFull
 from tasks.engine.examining import demand_whole
+from tasks.engine.kept import DumpOnDisk
 from tasks.engine.manifest import Manifest
 from tasks.engine.mark import TargetState
-from tasks.engine.overview import DumpOnDisk
 from tasks.engine.replacing.interface import Replacement
 from tasks.engine.replacing.swap import Swap
 from tasks.engine.run import Run

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from tasks.engine.storage import atomic_write
+from tasks.engine.storage import atomic_write, read_regular
 
 FILE = "drills.json"
 _KEPT = 200
@@ -35,7 +35,7 @@ class Drill:
 def read_drills(directory: Path) -> list[Drill]:
     """The drills that are remembered, the newest first; a damaged memory is none."""
     with suppress(OSError, ValueError, TypeError, KeyError):
-        return [Drill(**entry) for entry in reversed(json.loads((directory / FILE).read_bytes())["drills"])]
+        return [Drill(**entry) for entry in reversed(json.loads(read_regular(directory / FILE))["drills"])]
     return []
 
 

@@ -12,9 +12,9 @@ from tasks.engine.dumpfile import DumpFacts, inspect_dump
 from tasks.engine.dumping import account_for_rows
 from tasks.engine.errors import BackupError, DumpRefused
 from tasks.engine.findings import Finding, Point, all_good, examine
+from tasks.engine.kept import DumpOnDisk
 from tasks.engine.manifest import Manifest, read_manifest
 from tasks.engine.mark import Mark, read_state
-from tasks.engine.overview import DumpOnDisk
 from tasks.engine.progress import Progress
 from tasks.engine.storage import form_of, manifest_path
 

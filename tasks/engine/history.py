@@ -62,6 +62,9 @@ class PastRun:
 
 def journal_if_there(settings: Settings) -> tuple[Journal | None, str | None]:
     """The journal, and why it is not to be had; one that does not exist is not made."""
+    if settings.unset:
+        missing = " and ".join(settings.unset)
+        return None, f"{missing} not set, and the journal knows runs by their two databases: the reports tell"
     url = settings.journal_url.get_secret_value()
     path = sa.engine.make_url(url).database if url.startswith("sqlite") else None
     if path is not None and not Path(path).is_file():

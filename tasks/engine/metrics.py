@@ -156,7 +156,7 @@ def _runs(runs: Iterable[PastRun]) -> Iterator[Sample]:
 
 
 def _storage(overview: Overview) -> Iterator[Sample]:
-    for kind in ("source", "safety"):
+    for kind in ("source", "safety", "rejected"):
         total = sum(dump.size_bytes for dump in overview.dumps if dump.kind == kind)
         yield Sample(name="dump_files_bytes", value=total, labels={"kind": kind})
     yield from _number("backup_dir_free_bytes", overview.free_bytes)

@@ -3,43 +3,21 @@
 The source is never woken for it, and the target need not be there.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
 
 from config import schedule
 from config.settings import Settings
 from tasks.engine.drills import Drill, read_drills
 from tasks.engine.errors import BackupError
-from tasks.engine.finishing import plan_expiry
+from tasks.engine.freshness import Copy, Freshness, freshness, known_since, newest_copy
 from tasks.engine.history import PastRun, past_runs
 from tasks.engine.journal import Journal
+from tasks.engine.kept import DumpOnDisk, kept_dumps
 from tasks.engine.lease import Lease
 from tasks.engine.mark import parse_mark
-from tasks.engine.retention import Verdict
-from tasks.engine.storage import free_bytes, manifest_path
-
-Freshness = Literal["fresh", "stale", "unknown"]
-
-# A clock that is a little behind the server's is usual; beyond that the age of a copy is not known.
-_CLOCKS_MAY_DIFFER_S = 300.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Copy:
-    """The newest verified copy: of which instant, and what it held."""
-
-    run_id: str
-    stamp: str
-    snapshot_at: datetime
-    age_s: float
-    stats: Mapping[str, int | None]
-    dump_bytes: int | None
-    tables: int | None
-    rows: int | None
-    method: str | None
-    duration_s: float | None  # None while its run goes on
+from tasks.engine.storage import free_bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,21 +31,6 @@ class CurrentRun:
     step: str | None  # None before the first and between two of them
     since: datetime  # when the step began, or the run
     alive: bool  # False: its heartbeat has stopped, and reconcile will end it
-
-
-@dataclass(frozen=True, kw_only=True)
-class DumpOnDisk:
-    """A dump file, and what retention says of it."""
-
-    file: str
-    kind: str  # source, safety
-    stamp: datetime
-    size_bytes: int
-    state: str  # verified, unverified, open, partial
-    run_id: str | None
-    has_manifest: bool
-    keep: bool
-    reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,13 +100,13 @@ def read_overview(
         runs = past_runs(settings, None)
     newest_worked = next((run for run in runs if run.worked), None)
     copy = newest_copy(runs, now)
-    known_since = _known_since(journal, runs)
+    since = known_since(journal, runs)
     return Overview(
         now=now,
-        freshness=freshness(copy, known_since, now=now, stale_after_s=settings.stale_after_s),
+        freshness=freshness(copy, since, now=now, stale_after_s=settings.stale_after_s),
         stale_after_s=settings.stale_after_s,
         copy=copy,
-        known_since=known_since,
+        known_since=since,
         runs=tuple(runs[:last_runs]),
         current=current,
         next_slots=tuple(
@@ -152,51 +115,11 @@ def read_overview(
         held=newest_worked.error if newest_worked and newest_worked.outcome == "held" else None,
         promoted_at=promoted_at,
         lock=None if lease is None else _lock(lease),
-        dumps=tuple(_on_disk(verdict) for verdict in plan_expiry(settings, journal, now=now)),
+        dumps=tuple(kept_dumps(settings, journal, now=now)),
         last_drill=next(iter(read_drills(settings.backup_dir)), None),
         free_bytes=free_bytes(settings.backup_dir) if settings.backup_dir.is_dir() else None,
         problems=tuple(told),
     )
-
-
-def newest_copy(runs: Sequence[PastRun], now: datetime) -> Copy | None:
-    """Of all runs whose copy was verified, the one whose snapshot is the newest."""
-    verified = [(run.snapshot_at, run) for run in runs if run.verified and run.snapshot_at]
-    if not verified:
-        return None
-    snapshot_at, run = max(verified, key=lambda pair: pair[0])
-    return Copy(
-        run_id=run.run_id,
-        stamp=run.stamp,
-        snapshot_at=snapshot_at,
-        age_s=(now - snapshot_at).total_seconds(),
-        stats=run.backup_stats or run.source_stats,
-        dump_bytes=run.dump_bytes,
-        tables=run.tables,
-        rows=run.rows,
-        method=run.method,
-        duration_s=run.duration_s,
-    )
-
-
-def freshness(copy: Copy | None, known_since: datetime | None, *, now: datetime, stale_after_s: float) -> Freshness:
-    """Whether the newest verified copy is young enough.
-
-    Without any: stale when what is remembered reaches back further than stale_after_s, since there would be one;
-    unknown for an installation that is younger, for a lost memory, and for a copy from the future.
-    """
-    if copy is not None:
-        if copy.age_s < -_CLOCKS_MAY_DIFFER_S:
-            return "unknown"
-        return "fresh" if copy.age_s <= stale_after_s else "stale"
-    if known_since is not None and (now - known_since).total_seconds() > stale_after_s:
-        return "stale"
-    return "unknown"
-
-
-def _known_since(journal: Journal | None, runs: Sequence[PastRun]) -> datetime | None:
-    instants = [run.started_at for run in runs[-1:]] + ([journal.created_at] if journal else [])
-    return min(instants, default=None)
 
 
 def _current(journal: Journal | None, now: datetime) -> CurrentRun | None:
@@ -232,36 +155,3 @@ def _lock(lease: Lease) -> Lock:
         return Lock(holder=lease.holder())
     except BackupError as error:
         return Lock(problem=str(error))
-
-
-def _on_disk(verdict: Verdict) -> DumpOnDisk:
-    dump = verdict.dump
-    state = "partial" if dump.partial else "verified" if dump.verified else "open" if dump.state == "open" else None
-    try:
-        size = dump.path.stat().st_size
-    except OSError:  # it expired just now
-        size = 0
-    return DumpOnDisk(
-        file=dump.path.name,
-        kind=dump.kind,
-        stamp=dump.stamp,
-        size_bytes=size,
-        state=state or "unverified",
-        run_id=None if dump.run_id == "unknown" else dump.run_id,
-        has_manifest=manifest_path(dump.path).is_file(),
-        keep=verdict.keep,
-        reason=verdict.reason,
-    )
-
-
-def as_json(value: Any) -> Any:
-    """Plain JSON values of an overview or a part of it; instants in ISO 8601, UTC. Of a run its report is left out."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: as_json(getattr(value, field.name)) for field in fields(value) if field.name != "report"}
-    if isinstance(value, datetime):
-        return value.isoformat(timespec="seconds")
-    if isinstance(value, Mapping):
-        return {str(key): as_json(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [as_json(each) for each in value]
-    return round(value, 3) if isinstance(value, float) else value

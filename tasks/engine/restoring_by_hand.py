@@ -159,17 +159,26 @@ def _refuse_the_source(run: Run, manifest: Manifest) -> list[str]:
     )
     if run.settings.source.identity == run.target.url.identity:
         raise refusal
+    if "DATABASE_URL" in run.settings.unset:
+        if _bears_identity(run, manifest):
+            raise refusal
+        return ["DATABASE_URL is not set, so the database was told from the source by its identity alone"]
     try:
         with Watch("asking the source", _SOURCE_PATIENCE_S) as watch:
             asked = replace(run, watch=watch)
             if are_the_same(asked.source, asked.target):
                 raise refusal
     except (ServerUnreachable, DeadlineExceeded) as error:
-        with run.target.open() as connection:  # raises when it was this one that did not answer
-            if manifest.kind == "source" and identity(connection) == manifest.identity:
-                raise refusal from error
+        if _bears_identity(run, manifest):
+            raise refusal from error
         return [f"the source does not answer, so the database was told from it by its identity: {error}"]
     return []
+
+
+def _bears_identity(run: Run, manifest: Manifest) -> bool:
+    """Whether the database is the one that was dumped as source; raises when it does not answer."""
+    with run.target.open() as connection:
+        return manifest.kind == "source" and identity(connection) == manifest.identity
 
 
 def _verify(run: Run, what: Prospect, safety: Manifest | None) -> None:

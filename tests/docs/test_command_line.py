@@ -8,8 +8,10 @@ import pytest
 from tasks.engine.changes import Changes, RowsChange, SchemaChange
 from tasks.engine.drills import Drill
 from tasks.engine.findings import Finding
+from tasks.engine.freshness import Copy
 from tasks.engine.history import PastRun
-from tasks.engine.overview import Copy, CurrentRun, DumpOnDisk, Lock, Overview, Slot
+from tasks.engine.kept import DumpOnDisk
+from tasks.engine.overview import CurrentRun, Lock, Overview, Slot
 from tests.docs.documents import ROOT, rows, section, words
 from worker.machinery import Machinery
 

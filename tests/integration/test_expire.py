@@ -1,15 +1,15 @@
 """The expire command shows a plan with its reasons, and does exactly that."""
 
 import json
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from click.testing import Result
 
 from tasks.engine.journal import Journal
 from tasks.engine.storage import dump_path, manifest_path, stamp_of
+from tests.support.command import command_in
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 URLS = {"DATABASE_URL": "postgresql://u:p@neon/a", "RAILWAY_BACKUP_DB_URL": "postgresql://u:p@railway/b"}
@@ -17,7 +17,7 @@ URLS = {"DATABASE_URL": "postgresql://u:p@neon/a", "RAILWAY_BACKUP_DB_URL": "pos
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    return {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "BACKUP_DIR": str(tmp_path / "backups"), **URLS}
+    return {"BACKUP_DIR": str(tmp_path / "backups"), **URLS}
 
 
 def remember(environment: dict[str, str], ages_in_days: list[float], outcome: str = "succeeded") -> list[Path]:
@@ -43,21 +43,15 @@ def remember(environment: dict[str, str], ages_in_days: list[float], outcome: st
     return dumps
 
 
-def command(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "worker", "expire", *arguments],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert "Traceback" not in done.stderr
+def expire(environment: dict[str, str], *arguments: str) -> Result:
+    done = command_in(environment, "expire", *arguments)
+    assert "unexpected" not in done.stderr
     return done
 
 
 def test_the_plan_names_each_file_with_its_reason_and_deletes_nothing(environment: dict[str, str]) -> None:
     dumps = remember(environment, [30, 20, 10, 1, 0.5])
-    done = command(environment)
+    done = expire(environment)
     lines = done.stdout.splitlines()
     assert [line.split(":")[0] for line in lines] == [
         f"{'delete' if number < 2 else 'keep  '} {dump.name}" for number, dump in enumerate(dumps)
@@ -68,8 +62,8 @@ def test_the_plan_names_each_file_with_its_reason_and_deletes_nothing(environmen
 
 def test_apply_does_exactly_what_the_plan_says(environment: dict[str, str]) -> None:
     dumps = remember(environment, [30, 20, 10, 1, 0.5])
-    plan = {entry["file"]: entry["keep"] for entry in json.loads(command(environment, "--json").stdout)}
-    assert command(environment, "--apply").returncode == 0
+    plan = {entry["file"]: entry["keep"] for entry in json.loads(expire(environment, "--json").stdout)}
+    assert expire(environment, "--apply").exit_code == 0
     assert {dump.name: dump.exists() for dump in dumps} == plan
     assert {dump.name: manifest_path(dump).exists() for dump in dumps} == plan
 
@@ -77,13 +71,13 @@ def test_apply_does_exactly_what_the_plan_says(environment: dict[str, str]) -> N
 def test_nothing_expires_while_the_newest_run_is_held(environment: dict[str, str]) -> None:
     dumps = remember(environment, [30, 20, 10, 1, 0.5])
     remember(environment, [0.1], outcome="held")
-    assert command(environment, "--apply").returncode == 0
+    assert expire(environment, "--apply").exit_code == 0
     assert [dump for dump in dumps if not dump.exists()] == []
 
 
 def test_three_verified_dumps_stay_however_old(environment: dict[str, str]) -> None:
     dumps = remember(environment, [400, 300, 200, 100])
-    command(environment, "--apply")
+    expire(environment, "--apply")
     assert [dump.exists() for dump in dumps] == [False, True, True, True]
 
 
@@ -96,7 +90,7 @@ def test_a_lost_journal_makes_no_verified_dump_an_unverified_one(environment: di
         stamp = dump.stem.removeprefix("source_db_backup_")
         (reports / f"{stamp}.json").write_text(json.dumps({"outcome": "succeeded"}))
     (dumps[0].parent / "journal.sqlite3").unlink()
-    command(environment, "--apply")
+    expire(environment, "--apply")
     assert [dump.exists() for dump in dumps] == [False, False, True, True, True]
 
 
@@ -105,7 +99,19 @@ def test_a_clock_that_was_set_back_changes_neither_the_newest_run_nor_the_last_t
 ) -> None:
     """The run that succeeded last bears the oldest stamp; then one is held under an old stamp, too."""
     dumps = remember(environment, [12, 11, 10, 9, 30])
-    assert command(environment, "--apply").returncode == 0
+    assert expire(environment, "--apply").exit_code == 0
     assert [dump.exists() for dump in dumps] == [False, True, True, True, True]
     remember(environment, [40], outcome="held")
-    assert "the newest run is held" in command(environment).stdout
+    assert "the newest run is held" in expire(environment).stdout
+
+
+def test_what_somebody_wrote_into_a_rejected_copy_is_told_and_never_deleted(environment: dict[str, str]) -> None:
+    dumps = remember(environment, [400, 300, 200, 100])
+    rejected = dumps[0].with_name(f"backup_rejected_{stamp_of(NOW - timedelta(days=500))}_2.sql")
+    rejected.write_text("somebody's rows")
+    plan = {entry["file"]: entry for entry in json.loads(expire(environment, "--json").stdout)}
+    assert plan[rejected.name]["keep"] is True
+    assert "no retention deletes it" in plan[rejected.name]["reason"]
+    expire(environment, "--apply")
+    assert [path.exists() for path in (rejected, *dumps)] == [True, False, True, True, True]
+    assert "1 with what somebody wrote" in command_in(environment, "status", "--quick").stdout

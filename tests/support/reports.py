@@ -8,8 +8,9 @@ from typing import Any
 
 from config.schedule import next_slots
 from tasks.engine.drills import Drill
+from tasks.engine.freshness import freshness, newest_copy
 from tasks.engine.history import from_report
-from tasks.engine.overview import Overview, Slot, freshness, newest_copy
+from tasks.engine.overview import Overview, Slot
 
 NOW = datetime(2026, 11, 25, 9, 12, tzinfo=UTC)
 STALE_AFTER_S = 13 * 3600

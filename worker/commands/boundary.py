@@ -2,7 +2,7 @@
 
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, TypeVar
 
 import click
@@ -69,9 +69,12 @@ def debugging() -> bool:
     return _debugging(click.get_current_context())
 
 
-def read_settings() -> Settings:
-    """The settings, with their warnings told on standard error. Raises SettingsFault, which tells every fault."""
-    settings = load_settings()
+def read_settings(*, without: Collection[str] = ()) -> Settings:
+    """The settings, with their warnings told on standard error. Raises SettingsFault, which tells every fault.
+
+    without: URLs that need not be set: on the day when a database is gone, nobody should have to invent its address.
+    """
+    settings = load_settings(without=without)
     remember_secrets(settings.secrets)
     for warning in settings.warnings:
         say(f"warning: {warning}")

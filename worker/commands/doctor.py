@@ -31,11 +31,10 @@ def doctor(ctx: click.Context, *, as_json: bool) -> None:
     from tasks.engine.doctor import points as engine_points  # noqa: PLC0415
     from tasks.engine.findings import Finding, all_good, examine  # noqa: PLC0415
     from tasks.engine.lease import open_lease  # noqa: PLC0415
-    from tasks.engine.overview import as_json as plain  # noqa: PLC0415
+    from tasks.engine.plain import plain  # noqa: PLC0415
     from tasks.framing import step_limit_s  # noqa: PLC0415
     from worker import doctoring  # noqa: PLC0415
-    from worker.commands.dumps import finding_line  # noqa: PLC0415
-    from worker.commands.output import console, print_json  # noqa: PLC0415
+    from worker.commands.output import console, finding_line, print_json  # noqa: PLC0415
 
     screen = console()
 

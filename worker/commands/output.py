@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich import box
@@ -13,7 +13,11 @@ from rich.text import Text
 
 from config.logs import harmless
 
+if TYPE_CHECKING:
+    from tasks.engine.findings import Finding
+
 _NARROWEST = 60
+_SIGNS = {"good": ("✓", "green"), "bad": ("✗", "bold red"), "note": ("·", "yellow"), "open": ("-", "dim")}
 
 
 def print_json(value: Any) -> None:
@@ -70,3 +74,16 @@ def seconds(value: float | None) -> str:
 def instant(value: datetime | None) -> str:
     """In UTC, to the second."""
     return "-" if value is None else f"{value:%Y-%m-%d %H:%M:%S}"
+
+
+def print_findings(findings: "Iterable[Finding]") -> None:
+    """A line for each, with its sign."""
+    screen = console()
+    for finding in findings:
+        screen.print(finding_line(finding))
+
+
+def finding_line(finding: "Finding") -> Text:
+    """✓ or ✗, the name, what is told."""
+    sign, style = _SIGNS[finding.state]
+    return Text.assemble((f"{sign} ", style), (f"{finding.name:<20} ", "bold"), harmless(finding.told))

@@ -9,7 +9,7 @@ from click.shell_completion import CompletionItem
 from rich.text import Text
 
 from config.logs import harmless
-from config.settings import Settings, load_settings
+from config.settings import URLS, Settings, load_settings
 from worker.commands.boundary import debug_option, read_settings
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def complete_runs(_ctx: click.Context, _parameter: click.Parameter, begun: str) 
     try:
         return [
             CompletionItem(run.run_id, help=f"{run.outcome or 'going on'}, {run.started_at:%Y-%m-%d %H:%M}")
-            for run in _remembered(load_settings())
+            for run in _remembered(load_settings(without=URLS))
             if run.run_id.startswith(begun)
         ] + [CompletionItem("last") for _ in range(1) if "last".startswith(begun)]
     except Exception:  # noqa: BLE001 - a shell that completes has no place for a message
@@ -53,12 +53,12 @@ def complete_runs(_ctx: click.Context, _parameter: click.Parameter, begun: str) 
 def list_runs(*, count: int, outcomes: Sequence[str], dumps: bool, as_json: bool) -> None:
     """The runs that are remembered, the newest first, or the dump files."""
     from tasks.engine.history import journal_if_there  # noqa: PLC0415 - no other command waits for the engine
-    from tasks.engine.overview import as_json as plain  # noqa: PLC0415
     from tasks.engine.overview import read_overview  # noqa: PLC0415
+    from tasks.engine.plain import plain  # noqa: PLC0415
     from worker.commands import output  # noqa: PLC0415
     from worker.commands.status import runs_table  # noqa: PLC0415
 
-    settings = read_settings()
+    settings = read_settings(without=URLS)
     journal, _ = journal_if_there(settings)
     found = read_overview(settings, journal, now=datetime.now(UTC), last_runs=None)
     runs = [run for run in found.runs if not outcomes or run.outcome in outcomes][:count]
@@ -94,11 +94,11 @@ def show(*, run: str, as_json: bool) -> None:
     """
     from tasks.engine.changes import since_run_before  # noqa: PLC0415
     from tasks.engine.history import find_run  # noqa: PLC0415
-    from tasks.engine.overview import as_json as plain  # noqa: PLC0415
+    from tasks.engine.plain import plain  # noqa: PLC0415
     from worker.commands import output  # noqa: PLC0415
     from worker.report_view import print_report  # noqa: PLC0415
 
-    settings = read_settings()
+    settings = read_settings(without=URLS)
     runs = _remembered(settings)
     wanted = find_run(runs, run)
     found = since_run_before(wanted, runs, settings.backup_dir)

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from config.settings import Settings
+from config.settings import Settings, demand_set
 from config.urls import DatabaseUrl, UrlFault
 from worker.commands.boundary import remember_secrets
 
@@ -24,6 +24,7 @@ def read_place(text: str | None, settings: Settings, *, option: str, variable: s
     if not given:
         raise click.UsageError(f"say where: {option} URL, {option} - to be asked for it, or the variable {variable}")
     if given == "target":
+        demand_set(settings, "RAILWAY_BACKUP_DB_URL")
         return settings.target
     try:
         url = DatabaseUrl.parse(_read(given, option)).direct()[0]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.text import Text
 
+from config.settings import URLS
 from worker.commands.boundary import debug_option, read_settings
 
 if TYPE_CHECKING:
@@ -49,19 +50,20 @@ def status(ctx: click.Context, *, quick: bool, html: bool, as_json: bool) -> Non
     """How old is the verified copy, how did the last runs end, when is the next, does everything answer?"""
     from tasks.engine.history import journal_if_there  # noqa: PLC0415 - no other command waits for the engine
     from tasks.engine.lease import open_lease  # noqa: PLC0415
-    from tasks.engine.overview import as_json as plain  # noqa: PLC0415
     from tasks.engine.overview import read_overview  # noqa: PLC0415
+    from tasks.engine.plain import plain  # noqa: PLC0415
     from tasks.engine.telling.delivery import untold  # noqa: PLC0415
     from worker.commands.output import print_json  # noqa: PLC0415
     from worker.machinery import ask_machinery  # noqa: PLC0415
 
-    settings = read_settings()
+    settings = read_settings(without=URLS)
     journal, problem = journal_if_there(settings)
+    asking = not (quick or settings.unset)  # without both URLs neither lock nor application has a name
     found = read_overview(
         settings,
         journal,
         now=datetime.now(UTC),
-        lease=None if quick or html else open_lease(settings.lock_url.get_secret_value(), pair=settings.pair),
+        lease=open_lease(settings.lock_url.get_secret_value(), pair=settings.pair) if asking and not html else None,
         problems=[*([problem] if problem else []), *untold(settings, journal)],
     )
     if html:
@@ -69,7 +71,7 @@ def status(ctx: click.Context, *, quick: bool, html: bool, as_json: bool) -> Non
 
         click.echo(write_page(settings, journal))
         ctx.exit(EXIT_CODES[found.freshness])
-    machinery = None if quick else ask_machinery()
+    machinery = ask_machinery() if asking else None
     if as_json:
         print_json({**plain(found), "machinery": plain(machinery)})
     else:
@@ -120,9 +122,12 @@ def _now(found: "Overview") -> list[tuple[str, Any]]:
         lines.append(("held", Text(found.held, style="bold yellow")))
     slot = found.next_slots[0]
     lines.append(("next run", f"{instant(slot.at)} UTC, in {long_ago(slot.in_s)} ({slot.job_id})"))
-    verified = sum(dump.state == "verified" for dump in found.dumps)
+    verified, rejected = (sum(dump.state == state for dump in found.dumps) for state in ("verified", "rejected"))
     room = f", {megabytes(found.free_bytes)} free" if found.free_bytes is not None else ""
     lines.append(("dumps", f"{len(found.dumps)} files, {verified} of them verified{room}"))
+    if rejected:
+        told = f"{rejected} with what somebody wrote into a copy that was rolled back: railway-neon-sync list --dumps"
+        lines.append(("rejected", Text(told, style="yellow")))
     if found.last_drill and found.last_drill.rto_s is not None:
         drill = found.last_drill
         lines.append(("last drill", f"{drill.at}: {drill.dump} restored and proved in {drill.rto_s:.1f} s"))

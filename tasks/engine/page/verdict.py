@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from tasks.engine.freshness import Freshness
 from tasks.engine.history import PastRun
-from tasks.engine.overview import Freshness, Overview
+from tasks.engine.overview import Overview
 
 Tone = Literal["good", "warn", "bad", "new"]
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from tasks.engine.drills import Drill
+from tasks.engine.freshness import Copy
 from tasks.engine.history import PastRun
-from tasks.engine.overview import Copy, Overview
+from tasks.engine.overview import Overview
 from tasks.engine.page import trends, words
 from tasks.engine.page.calendar import Calendar, calendar_of
 from tasks.engine.page.charts import Chart

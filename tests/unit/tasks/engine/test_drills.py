@@ -10,7 +10,7 @@ from tasks.engine.drilling import choose_dump
 from tasks.engine.drills import FILE, Drill, read_drills, remember_drill
 from tasks.engine.errors import BackupError
 from tasks.engine.examining import find_dump
-from tasks.engine.overview import DumpOnDisk
+from tasks.engine.kept import DumpOnDisk
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 DRILL = Drill(

@@ -13,7 +13,8 @@ from tasks.engine.errors import BackupError
 from tasks.engine.history import find_run, from_report, journal_if_there, past_runs
 from tasks.engine.journal import Journal
 from tasks.engine.mark import Mark
-from tasks.engine.overview import Overview, as_json, read_overview
+from tasks.engine.overview import Overview, read_overview
+from tasks.engine.plain import plain
 from tasks.engine.recovery import Ending
 from tasks.engine.storage import instant_of, stamp_of
 
@@ -141,7 +142,7 @@ def test_a_run_that_is_going_is_told_with_its_step_and_a_held_run_rests_until_an
 
 def test_an_overview_is_plain_json(settings: Settings, journal: Journal) -> None:
     ran(settings, journal, "good", 6)
-    told = json.loads(json.dumps(as_json(look(settings, journal))))
+    told = json.loads(json.dumps(plain(look(settings, journal))))
     assert told["copy"]["snapshot_at"] == "2026-11-22T06:00:00+00:00"
     assert told["copy"]["age_s"] == 6 * 3600
     assert "report" not in told["runs"][0]

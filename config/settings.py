@@ -119,7 +119,9 @@ def load_settings(
         secret_names=tuple(name.upper() for name in setting_names() if is_secret(name)),
     )
     unset = tuple(name for name in without if name not in found.texts and name not in found.refused)
-    found.texts |= {name: f"postgresql://nobody@{name.lower().replace('_', '-')}-is-not-set.invalid/" for name in unset}
+    found.texts |= {
+        name: f"postgresql://nobody@{name.lower().replace('_', '-')}-is-not-set.invalid/unset" for name in unset
+    }
     try:
         settings = Settings.model_validate({name.lower(): text for name, text in found.texts.items()})
     except ValidationError as error:

@@ -13,6 +13,7 @@ from tasks.engine.mark import Mark, parse_mark
 from tasks.engine.packing import Key
 from tests.support.command import command
 from tests.support.installation import CHANGES, Installation, ask, installed, tell
+from tests.support.workers import gate, meanwhile
 from worker.demo.servers import PostgresServer, ValkeyServer
 
 ROWS = "SELECT count(*) FROM users"
@@ -183,15 +184,11 @@ def test_a_kept_dump_is_restored_into_another_database_proved_and_marked(
     assert installation.leftovers() == []
 
 
-@pytest.mark.parametrize("method", ["swap", "in_place"])
 def test_a_restored_older_copy_holds_the_next_run_until_it_is_adopted(
-    source_server: PostgresServer,
-    target_server: PostgresServer,
-    valkey_server: ValkeyServer,
-    tmp_path: Path,
-    method: str,
+    source_server: PostgresServer, target_server: PostgresServer, valkey_server: ValkeyServer, tmp_path: Path
 ) -> None:
-    with installed(source_server, target_server, valkey_server, tmp_path, RESTORE_METHOD=method) as installation:
+    """By method in_place; the other tests restore by swap."""
+    with installed(source_server, target_server, valkey_server, tmp_path, RESTORE_METHOD="in_place") as installation:
         first = installation.run_here()["stamp"]
         installation.on_source("DELETE FROM transactions")
         installation.on_target("CREATE TABLE somebody_wrote (id int)")
@@ -231,16 +228,64 @@ def test_neither_the_source_nor_a_promoted_database_is_restored_over(
     assert ask(dsn, "SELECT to_regclass('users') IS NULL") == [(True,)]
 
 
-def test_when_the_source_is_gone_a_dump_is_restored_all_the_same(
+def test_when_a_database_or_its_address_is_gone_what_does_not_need_it_works_all_the_same(
     copied: tuple[Installation, str, str], elsewhere: tuple[str, str, str]
 ) -> None:
-    installation, _, _ = copied
+    installation, _, second = copied
     name, dsn, url = elsewhere
-    gone = {"DATABASE_URL": "postgresql://u:p@127.0.0.1:1/nothing", "RESTORE_TO_URL": url}
-    done = command(installation, "restore", "last", "--yes-overwrite", name, **gone)
-    assert done.exit_code == 0, done.output
-    assert "the source does not answer" in done.stderr
-    assert ask(dsn, ROWS) == [(60,)]
+    unset = {"DATABASE_URL": "", "RAILWAY_BACKUP_DB_URL": ""}
+    status = json.loads(command(installation, "status", "--json", **unset).stdout)
+    assert (status["freshness"], status["copy"]["rows"], status["lock"], status["machinery"]) == (
+        "fresh",
+        466,
+        None,
+        None,
+    )
+    assert "DATABASE_URL and RAILWAY_BACKUP_DB_URL not set" in status["problems"][0]
+    listed = json.loads(command(installation, "list", "--json", **unset).stdout)
+    assert [dump["state"] for dump in listed["dumps"]].count("verified") == 2
+    assert json.loads(command(installation, "show", "last", "--json", **unset).stdout)["stamp"] == second
+    assert command(installation, "verify", "last", **unset).exit_code == 0
+    assert json.loads(command(installation, "drill", "last", "--on", url, "--json", **unset).stdout)["ok"] is True
+    for wanted in (("verify",), ("drill",), ("restore", "last", "--to", "target")):
+        refused = command(installation, *wanted, **unset)
+        assert (refused.exit_code, "RAILWAY_BACKUP_DB_URL is not set" in refused.stderr) == (2, True), refused.output
+    refused = command(installation, "restore", "last", "--to", installation.source_url, **unset)
+    assert (refused.exit_code, "is only ever read" in refused.stderr) == (1, True), refused.output
+    for gone, said in (("", "is not set"), ("postgresql://u:p@127.0.0.1:1/nothing", "the source does not answer")):
+        extra = {**unset, "DATABASE_URL": gone, "RESTORE_TO_URL": url}
+        done = command(installation, "restore", "last", "--yes-overwrite", name, **extra)
+        assert (done.exit_code, said in done.stderr) == (0, True), done.output
+        assert ask(dsn, ROWS) == [(60,)]
+    assert command(installation, "promote", DATABASE_URL="", RAILWAY_BACKUP_DB_URL=url).exit_code == 0
+
+
+@pytest.mark.parametrize("method", ["swap", "in_place"])
+def test_what_somebody_writes_into_a_restored_database_undoes_the_restore_and_is_kept(
+    copied: tuple[Installation, str, str], elsewhere: tuple[str, str, str], target_server: PostgresServer, method: str
+) -> None:
+    installation, first, _ = copied
+    name, dsn, url = elsewhere
+    tell(dsn, "CREATE TABLE mine AS SELECT 7 AS id")
+    published = gate(installation, f"published_{method}")
+    with meanwhile(published, lambda: tell(dsn, "CREATE TABLE written AS SELECT 1 AS id")):
+        told = command(
+            installation,
+            *("restore", first, "--to", url, "--yes-overwrite", name),
+            RESTORE_METHOD=method,
+            RNS_FAULT=f"publish.after=wait:{published}",
+        )
+    assert (told.exit_code, "the old content has its place again" in told.stderr) == (1, True), told.output
+    assert ask(dsn, "SELECT id, to_regclass('users') IS NULL, to_regclass('written') IS NULL FROM mine") == [
+        (7, True, True)
+    ]
+    assert mark_of(target_server, name) is None
+    assert ask(target_server.dsn(), f"SELECT datname FROM pg_database WHERE starts_with(datname, '{name}__')") == []
+    (kept,) = installation.backup_dir.glob("backup_rejected_*.sql")
+    assert "CREATE TABLE public.written" in kept.read_text()
+    listed = json.loads(command(installation, "list", "--json").stdout)["dumps"]
+    assert [dump["state"] for dump in listed if dump["file"] == kept.name] == ["rejected"]
+    kept.unlink()
 
 
 def test_a_drill_measures_drops_and_is_remembered(copied: tuple[Installation, str, str]) -> None:

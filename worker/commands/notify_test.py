@@ -1,6 +1,5 @@
 """`railway-neon-sync notify-test`: does every channel work?"""
 
-import json
 import socket
 import time
 from collections.abc import Iterator
@@ -35,6 +34,8 @@ if TYPE_CHECKING:
 @click.pass_context
 def notify_test(ctx: click.Context, *, as_json: bool) -> None:
     """Send a test to every channel, and say of each whether it took it."""
+    from worker.commands.output import print_json  # noqa: PLC0415 - no other command waits for the engine
+
     settings = read_settings()
     if not settings.notify_urls and settings.heartbeat_url is None:
         raise click.UsageError(
@@ -48,12 +49,12 @@ def notify_test(ctx: click.Context, *, as_json: bool) -> None:
             sign, said = ("✗", result["error"]) if result["error"] else ("✓", f"took it in {result['seconds']:.1f} s")
             click.echo(f"{sign} {result['channel']}: {said}")
     if as_json:
-        click.echo(json.dumps(results, indent=2, ensure_ascii=False))
+        print_json(results)
     ctx.exit(FAILED if any(result["error"] for result in results) else 0)
 
 
 def _try_all(settings: "Settings") -> Iterator[dict[str, Any]]:
-    from tasks.engine.errors import BackupError  # noqa: PLC0415 - no other command waits for the engine
+    from tasks.engine.errors import BackupError  # noqa: PLC0415
     from tasks.engine.telling.delivery import trial_deliveries, ways_of  # noqa: PLC0415
     from tasks.means import open_means  # noqa: PLC0415
 

@@ -1,7 +1,5 @@
 """`railway-neon-sync offsite`: what lies off-site, bringing it up to date, and bringing a dump back."""
 
-import json
-
 import click
 
 from worker.commands.boundary import debug_option, read_settings, say
@@ -29,6 +27,7 @@ def offsite(*, wanted_sync: bool, fetch: str | None, as_json: bool) -> None:
     from tasks.engine import offsite as storage  # noqa: PLC0415
     from tasks.engine.watch import Watch  # noqa: PLC0415
     from tasks.means import open_means  # noqa: PLC0415
+    from worker.commands.output import print_json  # noqa: PLC0415
 
     settings = read_settings()
     if wanted_sync:
@@ -39,8 +38,7 @@ def offsite(*, wanted_sync: bool, fetch: str | None, as_json: bool) -> None:
         if fetch is not None:
             say(f"fetched: {storage.fetch(settings, watch, storage.choose(stored, fetch))}")
     if as_json:
-        found = [{"file": dump.name, "stamp": dump.stamp, "size_bytes": dump.size_bytes} for dump in stored]
-        click.echo(json.dumps(found, indent=2))
+        print_json([{"file": dump.name, "stamp": dump.stamp, "size_bytes": dump.size_bytes} for dump in stored])
         return
     for dump in stored:
         click.echo(f"{dump.name}  {dump.size_bytes / 2**20:.2f} MB")

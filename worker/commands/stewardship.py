@@ -1,6 +1,5 @@
 """`railway-neon-sync adopt` and `promote`: two decisions of people about the backup database."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -30,16 +29,22 @@ _CONNECT_TIMEOUT_S = 20
     """
 )
 @click.option("--yes-overwrite", metavar="NAME", help="The database's name, in place of typing it.")
+@click.option("--json", "as_json", is_flag=True, help="Print the facts as JSON on standard output.")
 @debug_option
-def adopt(*, yes_overwrite: str | None) -> None:
+def adopt(*, yes_overwrite: str | None, as_json: bool) -> None:
     """Let the next runs overwrite what the backup database holds now."""
     from tasks.engine import stewardship  # noqa: PLC0415 - no other command waits for the engine
+    from tasks.engine.plain import plain  # noqa: PLC0415
+    from worker.commands.output import print_json  # noqa: PLC0415
 
     with _target() as server:
         holding = stewardship.look(server)
         say(f"The {holding.told}.")
         demand_name(holding.database, yes_overwrite)
-        stewardship.adopt(server, now=datetime.now(UTC))
+        adopted = stewardship.adopt(server, now=datetime.now(UTC))
+    if as_json:
+        print_json(plain(adopted))
+        return
     click.echo(f"adopted: the next run overwrites database {holding.database}; a safety backup is made before it does")
 
 
@@ -59,6 +64,7 @@ def adopt(*, yes_overwrite: str | None) -> None:
 def promote(*, as_json: bool) -> None:
     """Make the backup database production: the source is lost, and the application goes on there."""
     from tasks.engine import stewardship  # noqa: PLC0415
+    from worker.commands.output import print_json  # noqa: PLC0415
 
     now = datetime.now(UTC)
     with _target() as server:
@@ -66,12 +72,11 @@ def promote(*, as_json: bool) -> None:
         place = {"host": server.url.host, "port": server.url.port, "database": server.url.dbname}
     age = _age(mark.snapshot_at, now)
     if as_json:
-        click.echo(
-            json.dumps({**place, "promoted": mark.promoted, "snapshot_at": mark.snapshot_at, "run": mark.run_id})
-        )
+        print_json({**place, "promoted": mark.promoted, "snapshot_at": mark.snapshot_at, "run": mark.run_id})
         return
     click.echo(f"promoted: database {place['database']} is production now; no run overwrites it")
-    click.echo(f"its content is of {mark.snapshot_at}{age}, copied by run {mark.run_id}")
+    whose = "as somebody adopted it" if mark.adopted else f"copied by run {mark.run_id}"
+    click.echo(f"its content is of {mark.snapshot_at}{age}, {whose}")
     click.echo(f"point the application at host {place['host']}, port {place['port']}, database {place['database']},")
     click.echo("with the user and password of RAILWAY_BACKUP_DB_URL, or a role that has grants there")
     click.echo("until you come back, every scheduled run ends as held: that is expected, and not a fault")

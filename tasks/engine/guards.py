@@ -8,6 +8,7 @@ from tasks.engine.content import (
     Content,
     content_digest,
     describe_changes,
+    describe_losses,
     describe_tables,
     is_empty,
     statistics,
@@ -45,7 +46,8 @@ def check_guards(run: Run, source: Manifest, safety: Manifest, mark: Mark | None
     if shrink is not None:
         run.keep(shrink=asdict(shrink))
         if not _accepted(run, shrink):
-            reasons.append(_describe_shrink(shrink, run.id))
+            losses = describe_losses(safety.content, source.content)
+            reasons.append(_describe_shrink(shrink, losses, run.id, accepted=run.options.get("accept_shrink")))
     fault_point("check_guards.middle")
     if reasons:
         raise Held("; ".join(reasons))
@@ -67,7 +69,8 @@ def foreign_target(safety: Manifest, mark: Mark | None) -> list[str]:
 def written_target(safety: Manifest, mark: Mark | None, *, copied: Content | None = None) -> list[str]:
     """Guard 2: it is production now, was restored by hand, or was written to since our last copy.
 
-    copied: what that copy held, where its manifest is still there: then it is said what was written.
+    copied: what that copy held, where its manifest is still there: then it is said what was written, else what stands
+    there now.
     """
     if mark is None:
         return []
@@ -83,10 +86,10 @@ def written_target(safety: Manifest, mark: Mark | None, *, copied: Content | Non
         ]
     if safety.content_digest != mark.content_digest:
         since = f"it was adopted on {mark.adopted}" if mark.adopted else f"the copy of {mark.snapshot_at}"
-        what = _in_brackets(describe_changes(copied, safety.content)) if copied else ""
+        what = describe_changes(copied, safety.content) if copied else f"now {describe_tables(safety.content)}"
         return [
-            f"the backup database {safety.database} was written to since {since}{what}: somebody failed over to it, or "
-            f"uses it; {_COMMANDS}"
+            f"the backup database {safety.database} was written to since {since}{_in_brackets(what)}: somebody failed "
+            f"over to it, or uses it; {_COMMANDS}"
         ]
     return []
 
@@ -127,12 +130,14 @@ def _accepted(run: Run, shrink: Shrink) -> bool:
     return shown is not None and shrink.within(Shrink(**shown))
 
 
-def _describe_shrink(shrink: Shrink, run_id: str) -> str:
+def _describe_shrink(shrink: Shrink, losses: str, run_id: str, *, accepted: str | None) -> str:
     lost = ", ".join(f"{name} ({rows} rows in the backup, none in the source)" for name, rows in shrink.emptied.items())
     rows = f"all tables together: {shrink.rows_before} rows in the backup, {shrink.rows_after} in the source"
+    more = f"; this is more than run {accepted} showed, or no held run of that id is known here" if accepted else ""
     return (
-        f"the copy would shrink: {lost + '; ' if lost else ''}{rows}; somebody may have destroyed data, and the backup "
-        f"may now be the only copy; if that is right: railway-neon-sync run --accept-shrink {run_id}"
+        f"the copy would shrink: {lost + '; ' if lost else ''}{rows}{_in_brackets(losses)}{more}; somebody may have "
+        "destroyed data, and the backup may now be the only copy; if that is right: railway-neon-sync run "
+        f"--accept-shrink {run_id}"
     )
 
 

@@ -12,7 +12,7 @@ from tasks.engine.errors import BackupError, DeadlineExceeded, FenceBroken, Held
 from tasks.engine.faultpoints import fault_point
 from tasks.engine.finishing import finish
 from tasks.engine.manifest import Manifest, read_manifest
-from tasks.engine.mark import TargetState, read_state
+from tasks.engine.mark import Mark, TargetState, read_state
 from tasks.engine.proof import demand_equal
 from tasks.engine.rejecting import keep_what_was_written, put_back_by_swap, put_back_in_place
 from tasks.engine.replacing import fence
@@ -23,6 +23,8 @@ from tasks.engine.storage import PART_SUFFIX, manifest_path, remove_file
 from tasks.engine.verification import confirm, previous_state
 
 log = logging.getLogger(__name__)
+
+_BACK = "to let it be a backup again: railway-neon-sync adopt"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,9 +53,13 @@ def settle(run: Run, cause: str, *, held: bool = False) -> Ending:
         return _finish_forward(run, cause)
     if state is not None and state.mark is not None and state.mark.run_id == run.id:
         return _end_published(run, state, source, safety, cause)
-    if not held:
+    overtaken = state is not None and state.comment != run.facts["expected"]["comment"]
+    if not held and not overtaken:
         log.warning("🔄 ROLLING BACK: Restoring from safety backup...", extra={"event": "rolling_back"})
     keep_what_was_written(run, source)  # a rollback that was cut off after it had renamed
+    if overtaken:
+        drop_own_databases(run)
+        return _end_overtaken(run, state.mark if state else None, cause)
     return _end_unpublished(run, state, safety, cause, held=held)
 
 
@@ -95,8 +101,8 @@ def _end_published(run: Run, state: TargetState, source: Manifest, safety: Manif
     if state.mark is not None and state.mark.promoted is not None:
         return Ending(
             outcome="held",
-            error=f"the backup database {run.target_name} was promoted while this run verified it: it is production "
-            "now and was left alone",
+            error=f"the backup database {run.target_name} was promoted on {state.mark.promoted}, while this run "
+            f"verified it: it is production now and was left alone; {_BACK}",
         )
     try:
         confirm(run, source, safety, unlogged=False)
@@ -159,11 +165,6 @@ def _end_unpublished(run: Run, state: TargetState | None, safety: Manifest, caus
             error=f"{cause}; and the backup database {run.target_name} is not there any more: somebody dropped or "
             f"renamed it; create it and restore {safety.file} with psql",
         )
-    if state.comment != run.facts["expected"]["comment"]:
-        return Ending(
-            outcome="failed",
-            error=f"{cause}; somebody else has published to the backup database meanwhile; it was left alone",
-        )
     if held:
         return ending
     try:
@@ -173,6 +174,24 @@ def _end_unpublished(run: Run, state: TargetState | None, safety: Manifest, caus
         log.warning("the backup database was written to by somebody else meanwhile: %s", error)
     _say_preserved(ending)
     return ending
+
+
+def _end_overtaken(run: Run, mark: Mark | None, cause: str) -> Ending:
+    """Another mark stands there: people decided about the database while this run went on, or somebody published."""
+    name = f"the backup database {run.target_name}"
+    if mark is not None and mark.promoted is not None:
+        return Ending(
+            outcome="held",
+            error=f"{name} was promoted on {mark.promoted}, while this run went on: it is production now and was left "
+            f"alone; {_BACK}",
+        )
+    if mark is not None and mark.adopted is not None:
+        return Ending(
+            outcome="failed",
+            error=f"{name} was adopted on {mark.adopted}, while this run went on, which left it alone then; make "
+            "another: railway-neon-sync run",
+        )
+    return Ending(outcome="failed", error=f"{cause}; somebody else has published to {name}, which was left alone")
 
 
 def _say_preserved(ending: Ending) -> None:

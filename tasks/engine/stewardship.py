@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+import psycopg2
+import sqlalchemy
 from sqlalchemy.engine import Connection
 
 from tasks.engine.connections import Server
@@ -17,7 +19,8 @@ from tasks.engine.errors import BackupError
 from tasks.engine.mark import Mark, TargetState, identifier, read_state, set_mark_statement
 from tasks.engine.replacing import fence
 
-_LOCK_TIMEOUT = "SET LOCAL lock_timeout = '30s'"
+_PATIENCE_S = 30.0
+UNMARKED = "promoted"  # in place of a run's id: it bore no mark of ours
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,14 +66,15 @@ def adopt(server: Server, *, now: datetime) -> Holding:
     return _holding(server, content, TargetState(oid=state.oid, comment=mark.as_comment()))
 
 
-def promote(server: Server, *, now: datetime) -> Mark:
+def promote(server: Server, *, now: datetime, patience_s: float = _PATIENCE_S) -> Mark:
     """Make the copy production: no run overwrites it any more, and ordinary sessions may write.
 
-    It needs the target alone: the source may be gone.
+    It needs the target alone: the source may be gone. patience_s: how long a run that replaces it just now is waited
+    for; BackupError after it.
     """
-    with _marking(server) as (connection, state):
+    with _marking(server, patience_s) as (connection, state):
         before = state.mark or Mark(
-            run_id="promoted", snapshot_at="unknown", content_digest="unknown", source=identity(connection)
+            run_id=UNMARKED, snapshot_at="unknown", content_digest="unknown", source=identity(connection)
         )
         mark = replace(before, promoted=before.promoted or now.isoformat(timespec="seconds"), read_only=None)
         name = identifier(server.url.dbname)
@@ -81,13 +85,25 @@ def promote(server: Server, *, now: datetime) -> Mark:
 
 
 @contextmanager
-def _marking(server: Server) -> Iterator[tuple[Connection, TargetState]]:
+def _marking(server: Server, patience_s: float = _PATIENCE_S) -> Iterator[tuple[Connection, TargetState]]:
     """One transaction under the fence: no run publishes meanwhile, and one that would afterwards finds another mark."""
     maintenance = fence.find_maintenance_database(server)
     with server.open(maintenance or server.url.dbname) as guard, server.open() as connection:
-        guard.exec_driver_sql(_LOCK_TIMEOUT)
-        guard.exec_driver_sql(fence.take_lock_statement(server.url.dbname))
+        guard.exec_driver_sql(f"SET LOCAL lock_timeout = {int(patience_s * 1000)}")
+        try:
+            guard.exec_driver_sql(fence.take_lock_statement(server.url.dbname))
+        except sqlalchemy.exc.DBAPIError as error:
+            if isinstance(error.orig, psycopg2.errors.LockNotAvailable):
+                raise _busy(server, patience_s) from error
+            raise
         yield connection, _state(server, connection)
+
+
+def _busy(server: Server, waited_s: float) -> BackupError:
+    return BackupError(
+        f"a run has been replacing the database {server.url.dbname} for {waited_s:g} s; nothing was changed; it ends "
+        "by itself, after RESTORE_TIMEOUT_S at the latest: type this again then, or end the worker first"
+    )
 
 
 def _state(server: Server, connection: Connection) -> TargetState:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from urllib.parse import quote
 
 import psycopg2
 import pytest
+import redis
 
 from tasks.engine import stewardship
 from tasks.engine.connections import Server
@@ -69,10 +71,14 @@ def test_a_first_run_against_somebodys_database_is_held_once_and_adopt_lifts_it(
     installation.on_target("CREATE TABLE theirs (id int); INSERT INTO theirs VALUES (1), (2)")
     before = installation.fingerprint()
     report = installation.run_here(RESTORE_METHOD=method)
-    demand_held(
-        installation, report, "1 tables with 2 rows", "no mark of ours (public.theirs 2)", "railway-neon-sync adopt"
-    )
+    demand_held(installation, report, "1 tables with 2 rows", "no mark of ours (public.theirs 2)")
+    assert report["error"].count("railway-neon-sync adopt") == 1
     assert installation.fingerprint() == before
+    adopt(installation)
+    installation.on_target("INSERT INTO theirs VALUES (3)")
+    demand_held(
+        installation, installation.run_here(RESTORE_METHOD=method), "since it was adopted on", "now public.theirs 3"
+    )
     adopt(installation)
     assert installation.run_here(RESTORE_METHOD=method)["outcome"] == "succeeded"
     assert installation.differences() == []
@@ -125,13 +131,17 @@ def test_promote_needs_the_targets_url_alone_and_says_what_a_person_needs_to_kno
     assert f"host 127.0.0.1, port {port}, database {name}" in done.stdout
     assert re.search(r"\(0\.0 hours old\), copied by run [0-9a-f-]{36}", done.stdout)
     assert "every scheduled run ends as held: that is expected, and not a fault" in done.stdout
+    assert "alarms about runs and an old copy rest until then, a failed rollback's does not" in done.stdout
     assert "to come back: " in done.stdout
     assert done.stdout.count("railway-neon-sync adopt") == 1
     assert installation.target_server.password not in done.stdout + done.stderr
     assert quote(installation.target_server.password, safe="") not in done.stdout + done.stderr
     assert may_write(installation.target)
     shutil.rmtree(installation.backup_dir)
-    demand_held(installation, installation.run_here(), f"database {name} was promoted on", "adopt")
+    with redis.Redis(port=installation.valkey.port, db=installation.valkey_number) as client:
+        client.flushdb()
+    report = run_here(installation.means())
+    demand_held(installation, report, f"database {name} was promoted on", "adopt")
 
 
 @pytest.mark.parametrize(
@@ -140,7 +150,10 @@ def test_promote_needs_the_targets_url_alone_and_says_what_a_person_needs_to_kno
         ("TRUNCATE users, escrows, wallets, transactions CASCADE", ("users (57 rows", "transactions (234 rows")),
         ("DROP TABLE transactions CASCADE", ("transactions (234 rows in the backup, none in the source)",)),
         ("TRUNCATE transactions CASCADE", ("transactions (234 rows", "all tables together")),
-        ("DELETE FROM transactions WHERE id > 1; TRUNCATE audit.sign_ins", ("the copy would shrink: all tables",)),
+        (
+            "DELETE FROM transactions WHERE id > 1; TRUNCATE audit.sign_ins",
+            ("the copy would shrink: all tables", "(public.transactions 234 to 1, audit.sign_ins 80 to 0)"),
+        ),
     ],
     ids=["emptied", "a statistics table dropped", "one of them emptied", "more than half of the rows gone"],
 )
@@ -164,16 +177,25 @@ def test_an_accepted_loss_does_not_accept_a_larger_one(installation: Installatio
     held = installation.run_here()
     installation.on_source("TRUNCATE users CASCADE")
     report = run_here(installation.means(lock=False), accept_shrink=held["run_id"])
-    demand_held(installation, report, "users (57 rows")
+    demand_held(installation, report, "users (57 rows", f"more than run {held['run_id']} showed")
 
 
-def test_the_shrink_guard_needs_no_journal(installation: Installation, tmp_path: Path) -> None:
+def test_the_shrink_guard_needs_no_journal_nor_does_what_lifts_it(installation: Installation, tmp_path: Path) -> None:
     """It compares with what would be overwritten, so it works after adopt, on a new host, without any memory."""
     assert installation.run_here()["outcome"] == "succeeded"
     adopt(installation)
     installation.on_source("TRUNCATE users, escrows, wallets, transactions CASCADE")
-    report = installation.run_here(BACKUP_DIR=str(tmp_path / "new host"))
-    demand_held(installation, report, "users (57 rows")
+    new_host = replace(installation, home=tmp_path / "new host")
+    new_host.home.mkdir()
+    report = new_host.run_here()
+    demand_held(new_host, report, "users (57 rows")
+    _, _, typed = report["error"].rpartition("railway-neon-sync ")
+    command = [sys.executable, "-m", "worker", *typed.split(), "--here", "--json"]
+    done = subprocess.run(
+        command, env=new_host.environment, cwd=new_host.home, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert new_host.differences() == []
 
 
 def test_source_and_target_swapped_by_mistake_overwrite_nothing(installation: Installation) -> None:
@@ -183,6 +205,8 @@ def test_source_and_target_swapped_by_mistake_overwrite_nothing(installation: In
     url, backup = installation.environment["DATABASE_URL"], installation.environment["RAILWAY_BACKUP_DB_URL"]
     report = installation.run_here(DATABASE_URL=backup, RAILWAY_BACKUP_DB_URL=url)
     assert report["outcome"] == "held"
+    assert f"the backup database {installation.source_name} holds" in report["error"]
+    assert "no mark of ours" in report["error"]
     assert ask(production, "SELECT count(*) FROM users") == before
 
 

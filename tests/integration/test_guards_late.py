@@ -2,13 +2,19 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import psycopg2
 import pytest
 
+from tasks.engine import stewardship
+from tasks.engine.connections import Server
+from tasks.engine.errors import BackupError
+from tasks.engine.watch import Watch
 from tests.support.held import held_at
 from tests.support.installation import CHANGES, Installation, ask, installed
 from worker.demo.servers import PostgresServer, ValkeyServer
@@ -17,6 +23,7 @@ WRITE = (
     "INSERT INTO audit.sign_ins (user_id, at, address, user_agent) "
     "VALUES (1, clock_timestamp(), '10.0.0.1', 'written {number}')"
 )
+Decision = Callable[..., Any]
 WRITTEN = "SELECT user_agent FROM audit.sign_ins WHERE user_agent LIKE 'written %'"
 
 
@@ -40,6 +47,12 @@ def still_there(installation: Installation) -> set[str]:
     kept = "".join(path.read_text() for path in installation.backup_dir.glob("backup_rejected_*.sql"))
     lines = {word for line in kept.splitlines() for word in line.split("\t") if word.startswith("written ")}
     return lines | {text for (text,) in ask(installation.target, WRITTEN)}
+
+
+def target_of(installation: Installation) -> Server:
+    """As a command of a person reaches it."""
+    url = installation.settings().target
+    return Server(role="target", url=url, application_name="test", watch=Watch("test", 60))
 
 
 @contextmanager
@@ -93,6 +106,38 @@ def test_nothing_is_lost_of_what_is_written_before_during_and_after_publishing(
         assert held.report["outcome"] == "held", held.report["error"]
     assert set(acknowledged) - still_there(installation) == set()
     assert installation.leftovers() == []
+
+
+@pytest.mark.parametrize(
+    ("decide", "method", "said"),
+    [
+        (stewardship.promote, "swap", ("held", "was promoted on", "production now", "railway-neon-sync adopt")),
+        (stewardship.adopt, "in_place", ("failed", "was adopted on", "left it alone", "railway-neon-sync run")),
+    ],
+    ids=["promoted", "adopted"],
+)
+def test_a_decision_of_people_stands_although_a_run_was_going_on(
+    installation: Installation, decide: Decision, method: str, said: tuple[str, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    before = installation.fingerprint()
+    with held_at(installation, "check_guards.done", RESTORE_METHOD=method) as held, caplog.at_level("INFO"):
+        decide(target_of(installation), now=datetime.now(UTC))
+        mark = installation.comment()
+    assert (held.report["outcome"], *(word for word in said[1:] if word in held.report["error"])) == said
+    assert "ROLLING BACK" not in caplog.text
+    assert (installation.fingerprint(), installation.comment()) == (before, mark)
+    assert installation.leftovers() == []
+
+
+def test_a_promotion_waits_for_a_run_that_replaces_the_database_just_now_and_says_so(
+    installation: Installation,
+) -> None:
+    with held_at(installation, "in_place.locked", RESTORE_METHOD="in_place") as held:
+        with pytest.raises(BackupError, match=r"a run has been replacing the database .* type this again then, or end"):
+            stewardship.promote(target_of(installation), now=datetime.now(UTC), patience_s=0.2)
+        held.go_on()
+        stewardship.promote(target_of(installation), now=datetime.now(UTC))
+    assert "promoted" in str(installation.comment())
 
 
 def test_a_write_to_the_published_copy_is_kept_as_a_file_when_it_is_rolled_back(

@@ -76,6 +76,7 @@ def test_promote_opens_the_copy_and_prints_where_the_application_goes(
     done = command(target_server, target, "promote", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert f"host 127.0.0.1, port {target_server.port}, database {target}" in done.stdout
+    assert "it bore no mark of ours: how old its content is, this tool cannot know" in done.stdout
     assert target_server.password not in done.stdout + done.stderr
     mark = mark_of(target_server, target)
     assert mark is not None

@@ -111,12 +111,16 @@ def test_a_journal_that_is_a_symlink_is_refused_and_not_followed(installation: I
     assert not outside.exists()
 
 
-def test_a_world_writable_folder_is_closed_before_anything_is_put_there(
+def test_a_world_writable_folder_is_closed_and_what_is_put_there_is_private_whatever_the_umask(
     installation: Installation, tmp_path: Path
 ) -> None:
     folder = tmp_path / "open"
     folder.mkdir()
     folder.chmod(0o777)
-    assert installation.run_here(BACKUP_DIR=str(folder))["outcome"] == "succeeded"
+    before = os.umask(0)
+    try:
+        assert installation.run_here(BACKUP_DIR=str(folder), DUMP_COMPRESSION="zstd")["outcome"] == "succeeded"
+    finally:
+        os.umask(before)
     assert {stat.S_IMODE(path.stat().st_mode) for path in folder.rglob("*") if path.is_file()} == {0o600}
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700

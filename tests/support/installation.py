@@ -140,21 +140,13 @@ class Installation:
         """For a run in this process; lock: with the lock in Valkey that a worker's run takes too."""
         settings = self.settings(**others)
         lease = open_lease(settings.lock_url.get_secret_value(), pair=settings.pair) if lock else None
-        before = os.umask(0o077)
-        try:
-            return open_means(settings, lease=lease, tell=_told_to_nobody)
-        finally:
-            os.umask(before)
+        return open_means(settings, lease=lease, tell=_told_to_nobody)
 
     def run_here(self, **others: str) -> dict[str, Any]:
         """One run in this process, without broker and worker; returns its report."""
         from tasks.pipeline import run_here  # noqa: PLC0415 - the tasks load with the first run
 
-        before = os.umask(0o077)
-        try:
-            return run_here(self.means(lock=False, **others))
-        finally:
-            os.umask(before)
+        return run_here(self.means(lock=False, **others))
 
     def on_source(self, statements: str) -> None:
         tell(self.source, statements)

@@ -12,6 +12,7 @@ from worker.commands.boundary import debug_option, remember_secrets, say
 
 if TYPE_CHECKING:
     from tasks.engine.connections import Server
+    from tasks.engine.mark import Mark
 
 _LIMIT_S = 600
 _CONNECT_TIMEOUT_S = 20
@@ -70,13 +71,11 @@ def promote(*, as_json: bool) -> None:
     with _target() as server:
         mark = stewardship.promote(server, now=now)
         place = {"host": server.url.host, "port": server.url.port, "database": server.url.dbname}
-    age = _age(mark.snapshot_at, now)
     if as_json:
         print_json({**place, "promoted": mark.promoted, "snapshot_at": mark.snapshot_at, "run": mark.run_id})
         return
     click.echo(f"promoted: database {place['database']} is production now; no run overwrites it")
-    whose = "as somebody adopted it" if mark.adopted else f"copied by run {mark.run_id}"
-    click.echo(f"its content is of {mark.snapshot_at}{age}, {whose}")
+    click.echo(told_content(mark, now))
     click.echo(f"point the application at host {place['host']}, port {place['port']}, database {place['database']},")
     click.echo("with the user and password of RAILWAY_BACKUP_DB_URL, or a role that has grants there")
     click.echo("until you come back, every scheduled run ends as held: that is expected, and not a fault")
@@ -110,9 +109,22 @@ def demand_name(name: str, given: str | None) -> None:
         raise click.UsageError(f"the database is called {name}, not {typed}; nothing was changed")
 
 
+def told_content(mark: "Mark", now: datetime) -> str:
+    """How old the content is, as far as the mark knows."""
+    from tasks.engine.stewardship import UNMARKED  # noqa: PLC0415
+
+    if mark.run_id == UNMARKED:
+        return "it bore no mark of ours: how old its content is, this tool cannot know"
+    if mark.adopted is not None:
+        return f"its content was adopted on {mark.adopted}: how old it was then, this tool cannot know"
+    restored = f", restored by hand on {mark.restored}" if mark.restored else ""
+    return f"its content is of {mark.snapshot_at}{_age(mark.snapshot_at, now)}, copied by run {mark.run_id}{restored}"
+
+
 def _age(snapshot_at: str, now: datetime) -> str:
+    """Whoever may comment on the database may have written anything there."""
     try:
         hours = (now - datetime.fromisoformat(snapshot_at)).total_seconds() / 3600
-    except ValueError:
+    except (TypeError, ValueError):
         return ""
     return f" ({hours:.1f} hours old)"

@@ -1,6 +1,6 @@
 """What a database holds: read, hashed, compared, kept as JSON."""
 
-from tasks.engine.content.changes import describe_changes, describe_tables
+from tasks.engine.content.changes import describe_changes, describe_losses, describe_tables
 from tasks.engine.content.comparison import compare_content
 from tasks.engine.content.digest import content_digest
 from tasks.engine.content.reading import read_content
@@ -32,6 +32,7 @@ __all__ = [
     "content_from_json",
     "content_to_json",
     "describe_changes",
+    "describe_losses",
     "describe_tables",
     "is_empty",
     "read_content",

@@ -19,6 +19,18 @@ def describe_tables(content: Content) -> str:
     return _first([f"{name_of((table.schema, table.name))} {table.rows}" for table in largest])
 
 
+def describe_losses(before: Content, after: Content) -> str:
+    """The tables that would hold fewer rows, the largest loss first: `public.users 57 to 3`."""
+    left = {(table.schema, table.name): table.rows for table in after.tables}
+    losses = [
+        (key, table.rows, left.get(key, 0))
+        for table in before.tables
+        if left.get(key := (table.schema, table.name), 0) < table.rows
+    ]
+    largest = sorted(losses, key=lambda loss: (loss[2] - loss[1], loss[0]))
+    return _first([f"{name_of(key)} {had} to {has}" for key, had, has in largest])
+
+
 def _changes(before: Content, after: Content) -> Iterator[str]:
     old = {(table.schema, table.name): table for table in before.tables}
     new = {(table.schema, table.name): table for table in after.tables}

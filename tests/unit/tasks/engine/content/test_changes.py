@@ -9,6 +9,7 @@ from tasks.engine.content import (
     SequenceContent,
     TableContent,
     describe_changes,
+    describe_losses,
     describe_tables,
 )
 
@@ -62,6 +63,11 @@ def test_what_belongs_to_a_new_table_is_not_told_beside_it() -> None:
 def test_a_definition_alone_is_said_to_be_one() -> None:
     after = replace(BEFORE, objects=(replace(BEFORE.objects[0], definition="SELECT 2"),))
     assert describe_changes(BEFORE, after) == "definitions only"
+
+
+def test_losses_are_told_by_what_each_table_had_and_would_have_the_largest_first() -> None:
+    after = replace(BEFORE, tables=(table("new", 9), table("users", 58), table("wallets", 1)))
+    assert describe_losses(BEFORE, after) == "public.wallets 45 to 1, public.old 3 to 0"
 
 
 def test_many_are_the_first_few_and_a_number() -> None:

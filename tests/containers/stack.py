@@ -59,6 +59,12 @@ class Stack:
     def up(self, *options: str) -> None:
         self.compose("up", "--detach", "--wait", "--no-build", *options, timeout_s=600)
 
+    def make_secrets(self, *, anew: tuple[str, ...] = ()) -> None:
+        """What is missing, after these were removed."""
+        for name in anew:
+            (self.home / "secrets" / "demo" / name).unlink()
+        subprocess.run([self.home / "deploy" / "make-secrets", "--demo"], check=True, capture_output=True, timeout=60)
+
     def inside(self, service: str, *command: str) -> str:
         """What a command prints that is executed in a service's container."""
         return self.compose("exec", "-T", service, *command)
@@ -150,8 +156,8 @@ def new_stack(home: Path, image: str) -> Stack:
     """A project that shares nothing with any other on this engine; nothing of it has been started."""
     (home / "deploy").mkdir()
     shutil.copy(ROOT / "deploy" / "make-secrets", home / "deploy")
-    subprocess.run([home / "deploy" / "make-secrets", "--demo"], check=True, capture_output=True, timeout=60)
     stack = Stack(home=home, name=f"rns-test-{os.getpid()}", flower_port=free_port())
+    stack.make_secrets()
     (home / "settings.env").write_text("LOG_FORMAT=text\n")
     environment = {
         "COMPOSE_PROJECT_NAME": stack.name,

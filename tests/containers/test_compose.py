@@ -166,13 +166,20 @@ def test_containers_made_anew_in_mid_run_let_the_step_end_before_redis_goes(stac
     assert (report["outcome"], report["error"]) == ("succeeded", None)
 
 
-def test_what_was_stopped_and_removed_goes_on_with_its_files_and_its_memory(stack: Stack) -> None:
-    known = [report["run_id"] for report in stack.reports()]
+def test_what_was_stopped_and_removed_goes_on_with_its_files_and_its_memory_and_new_passwords(stack: Stack) -> None:
+    """What docs/operations.md says of rotating the passwords of Redis and Flower."""
+    known, old = [report["run_id"] for report in stack.reports()], passwords(stack)
     stack.compose("down", timeout_s=600)
     assert stack.compose("ps", "--all", "--quiet") == ""
+    stack.make_secrets(anew=("redis_password", "celery_broker_url", "flower_basic_auth"))
     stack.up()
     assert [report["run_id"] for report in stack.reports()] == known
     assert stack.run()["outcome"] == "succeeded"
+    assert [word in old for word in passwords(stack)] == [False, True, False]
+    refused = stack.inside("redis", "sh", "-c", f"REDISCLI_AUTH={old[0]} redis-cli ping 2>&1 || true")
+    assert "WRONGPASS" in refused
+    assert ask_flower(stack, "GET", "/workers", f"operator:{old[2]}")[0] == 401
+    assert ask_flower(stack, "GET", "/workers", f"operator:{passwords(stack)[2]}")[0] == 200
 
 
 def signal_main(stack: Stack, name: str) -> None:

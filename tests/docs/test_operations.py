@@ -1,24 +1,31 @@
 """docs/operations.md is executed: its blocks, in a shell, against real servers, in the situations that it is about.
 
 A run that the page sends through the worker is made with `--here`: the same run, without waiting for a worker to start.
+A block of this project's commands and nothing else is executed in this process: an interpreter costs more than they do.
 """
 
+import json
 import os
 import re
+import shlex
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import redis
 from dotenv import dotenv_values
 
 from tests.docs.documents import ROOT, blocks, headings, rows, section, words
 from tests.docs.test_readme import CODE
-from tests.support.installation import Installation, ask, installed, tell
-from worker.demo.servers import PostgresServer, ValkeyServer, free_port
+from tests.support.command import command
+from tests.support.installation import ESCROW, Installation, ask, installed, tell
+from tests.support.majors import binaries_of
+from worker.demo.servers import PostgresServer, ValkeyServer, find_postgres, free_port
 
 PAGE = (ROOT / "docs" / "operations.md").read_text()
 RUNBOOKS = [heading for heading in headings(PAGE) if heading != "Runbooks"]
@@ -44,17 +51,20 @@ class Operator:
         lines |= {name: f"{name}={text}" for name, text in settings.items()}
         self.env_file.write_text("\n".join(lines.values()) + "\n")
 
-    def follow(self, runbook: str, command: str, **filled_in: str) -> "subprocess.CompletedProcess[str]":
-        """Execute the runbook's block with this command; filled_in: what the reader puts in place of what is shown."""
-        (block,) = [found for found in blocks(PAGE, "sh") if found.heading == runbook and command in found.text]
+    def follow(self, runbook: str, words: str, **filled_in: str) -> "subprocess.CompletedProcess[str]":
+        """Execute the runbook's block with these words; filled_in: what the reader puts in place of what is shown."""
+        (block,) = [found for found in blocks(PAGE, "sh") if found.heading == runbook and words in found.text]
         text = block.text
         for shown, ours in filled_in.items():
             assert shown in text, f"the runbook does not say {shown!r} any more"
             text = text.replace(shown, ours)
-        return self.type(re.sub(r"\brailway-neon-sync run$", "railway-neon-sync run --here", text, flags=re.MULTILINE))
+        return self.type(text)
 
     def type(self, text: str) -> "subprocess.CompletedProcess[str]":
         """Asked for the database's name, this one knows it."""
+        text = re.sub(r"\brailway-neon-sync run\b(?! --here)", "railway-neon-sync run --here", text)
+        if all(re.fullmatch(r"railway-neon-sync [\w\s:/.-]+", line) for line in text.splitlines()):
+            return self._in_this_process([shlex.split(line)[1:] for line in text.splitlines()])
         environment = {
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "HOME": str(self.installation.home),
@@ -72,9 +82,22 @@ class Operator:
             check=False,
         )
 
+    def _in_this_process(self, commands: list[list[str]]) -> "subprocess.CompletedProcess[str]":
+        printed, complained = "", ""
+        for one in commands:
+            done = command(self.installation, *one, typed=f"{self.installation.target_name}\n", **self.settings())
+            printed, complained = printed + done.stdout, complained + done.stderr
+            if done.exit_code:
+                break
+        return subprocess.CompletedProcess([], done.exit_code, printed, complained)
+
+    def settings(self) -> dict[str, str]:
+        """What `.env` says."""
+        return {name: text or "" for name, text in dotenv_values(self.env_file).items()}
+
     def run(self, outcome: str = "succeeded") -> str:
         """A run that no runbook has typed, with the settings of `.env`, in this process; its error."""
-        report = self.installation.run_here(**{name: text or "" for name, text in dotenv_values(self.env_file).items()})
+        report = self.installation.run_here(**self.settings())
         assert report["outcome"] == outcome, report["error"]
         return report["error"] or ""
 
@@ -112,7 +135,7 @@ def lasting(
     valkey_server: ValkeyServer,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Operator]:
-    """For situations after which everything is as before."""
+    """For situations after which the next run succeeds as before."""
     with at_work(source_server, target_server, valkey_server, tmp_path_factory.mktemp("lasting")) as found:
         yield found
 
@@ -150,10 +173,10 @@ def test_neon_is_gone_and_comes_back(operator: Operator, new_database: NewDataba
     assert ask(one.target, "SELECT DISTINCT display_name FROM public.users") == [("written after the failover",)]
 
 
-def test_somebody_deleted_the_data(operator: Operator) -> None:
-    one = operator.installation
+def test_somebody_deleted_the_data(lasting: Operator) -> None:
+    one, operator = lasting.installation, lasting
     (before,) = ask(one.source, SIGN_INS)
-    (good,) = operator.stamps()
+    good = operator.stamps()[-1]
     one.on_source(LOSS)
     operator.run()
     assert ask(one.target, SIGN_INS) == [(0,)]
@@ -165,6 +188,8 @@ def test_somebody_deleted_the_data(operator: Operator) -> None:
     assert "proved" in done.stdout
     assert ask(one.target, SIGN_INS) == [before]
     operator.run("held")
+    assert operator.type("railway-neon-sync adopt").returncode == 0
+    operator.run()
 
 
 def test_railway_is_gone(operator: Operator, new_database: NewDatabase) -> None:
@@ -189,6 +214,27 @@ def test_a_run_failed(lasting: Operator) -> None:
     assert operator.follow("A run failed", "railway-neon-sync run").returncode == 0
 
 
+def test_a_run_is_held(lasting: Operator) -> None:
+    one, operator, runbook = lasting.installation, lasting, section(PAGE, "A run is held")
+    typed = {row[0]: words(row[1]) for row in rows(runbook)}
+    (see,) = re.findall(r"\*\*See\*\* which guard: `(.+?)`", runbook)
+    one.on_target("UPDATE public.users SET display_name = 'written by hand'")
+    operator.run("held")
+    seen = operator.type(see)
+    assert "was written to since" in " ".join(seen.stdout.split()), seen.stderr
+    assert operator.type(*typed["it may be overwritten"]).returncode == 0
+    operator.run()
+    one.on_source("TRUNCATE public.wallets CASCADE")
+    operator.run("held")
+    seen = operator.type(see)
+    assert "the copy would shrink" in " ".join(seen.stdout.split())
+    (held,) = json.loads(operator.type("railway-neon-sync list --json").stdout)["runs"][:1]
+    (accept,) = typed["the loss at Neon is right"]
+    done = operator.type(accept.replace("<run id>", held["run_id"]))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert ask(one.target, "SELECT count(*) FROM public.wallets") == [(0,)]
+
+
 def test_the_disk_is_full(lasting: Operator) -> None:
     operator = lasting
     seen = operator.follow("The disk is full", "du -sh")
@@ -199,21 +245,62 @@ def test_the_disk_is_full(lasting: Operator) -> None:
     assert operator.stamps() != []  # the newest three stay
 
 
-def test_moving_to_another_host_with_the_memory_and_without(operator: Operator) -> None:
-    one = operator.installation
-    assert operator.type("railway-neon-sync run --here").returncode == 0  # from now on Redis knows whose memory it is
+def test_moving_to_another_host_with_the_memory_and_without(lasting: Operator) -> None:
+    one, operator = lasting.installation, lasting
+    assert operator.type("railway-neon-sync run").returncode == 0  # from now on Redis knows whose memory it is
+    before = known(operator)
     packed = operator.follow("Moving to another host", "--create")
     assert packed.returncode == 0, packed.stderr
     assert (one.home / "backups.tar").stat().st_mode & 0o077 == 0
     one.backup_dir.rename(one.home / "the-old-host")
-    refused = operator.type("railway-neon-sync run --here")
+    refused = operator.type("railway-neon-sync run")
     assert "another installation works on these two databases with another journal" in refused.stderr.replace("\n", " ")
     one.backup_dir.rename(one.home / "begun-anew")
     moved = operator.follow("Moving to another host", "--extract")
     assert moved.returncode == 0, moved.stdout + moved.stderr
     assert one.backup_dir.stat().st_mode & 0o077 == 0
-    listed = operator.type("railway-neon-sync list --json")
-    assert listed.stdout.count('"succeeded"') == 3
+    assert known(operator)[1:] == before
+
+
+def known(operator: Operator) -> list[str]:
+    """The runs that are remembered, the newest first."""
+    return [run["run_id"] for run in json.loads(operator.type("railway-neon-sync list --json").stdout)["runs"]]
+
+
+def test_upgrading_from_a_version_whose_journal_knew_less_and_going_back(lasting: Operator) -> None:
+    """Journals of before there were notices lack their tables."""
+    journal, before = lasting.installation.backup_dir / "journal.sqlite3", known(lasting)
+    with closing(sqlite3.connect(journal)) as connection:
+        connection.executescript("DROP TABLE rns_notices; DROP TABLE rns_deliveries")
+    done = lasting.follow("Upgrading", "run")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert known(lasting)[1:] == before
+    version = "UPDATE rns_meta SET value = '{}' WHERE key = 'schema_version'"
+    with closing(sqlite3.connect(journal)) as connection:
+        connection.executescript(version.format(2))
+        refused = lasting.type("railway-neon-sync run")
+        connection.executescript(version.format(1))
+    said = "the journal has schema version 2"
+    assert said in " ".join(refused.stderr.split())
+    assert said.removesuffix(" 2") in " ".join(section(PAGE, "Upgrading").split())
+
+
+def test_rotating_the_password_of_redis(lasting: Operator, tmp_path: Path) -> None:
+    valkey = ValkeyServer(tmp_path / "valkey").start()
+    address = f"redis://:{{}}@127.0.0.1:{valkey.port}/0"
+    try:
+        with redis.Redis(port=valkey.port) as client:
+            client.config_set("requirepass", "new")
+        lasting.set(CELERY_BROKER_URL=address.format("old"))
+        refused = lasting.type("railway-neon-sync doctor")
+        assert refused.stdout.count("AuthenticationError") == 1
+        lasting.set(CELERY_BROKER_URL=address.format("new"))
+        answered = lasting.type("railway-neon-sync doctor").stdout
+        assert "AuthenticationError" not in answered
+        assert "✓ broker" in answered
+    finally:
+        lasting.set(CELERY_BROKER_URL=lasting.installation.broker_url)
+        valkey.stop()
 
 
 def test_rotating_a_database_password(lasting: Operator) -> None:
@@ -230,3 +317,28 @@ def test_rotating_a_database_password(lasting: Operator) -> None:
     finally:
         operator.set(DATABASE_URL=one.source_url)
         one.on_source(f"DROP ROLE {role}")
+
+
+def test_a_new_postgresql_major(lasting: Operator, server_root: Path) -> None:
+    """pg_dump, then Railway, then Neon."""
+    one, operator, newest = lasting.installation, lasting, binaries_of(18)
+    older = find_postgres()
+    assert older.major < newest.major
+    new = PostgresServer(server_root / "newer", newest).create().start()
+    try:
+        for name in ("railway", "neon"):
+            tell(new.dsn(), f"CREATE DATABASE {name} TEMPLATE template0")
+        operator.set(RAILWAY_BACKUP_DB_URL=new.url("railway"), PG_BIN_DIR=str(older.bin_dir))
+        assert "has no pg_dump that new" in operator.run("failed")
+        operator.set(PG_BIN_DIR=str(newest.bin_dir))
+        operator.run()
+        tell(new.dsn("neon"), ESCROW)
+        operator.set(DATABASE_URL=new.url("neon"))
+        done = operator.follow("A new PostgreSQL major", "run")
+        assert done.returncode == 0, done.stdout + done.stderr
+        shown = operator.type("railway-neon-sync show last --json")
+        report = json.loads(shown.stdout)
+        assert {report[side]["version"].partition(".")[0] for side in ("source", "target")} == {"18"}
+    finally:
+        operator.set(DATABASE_URL=one.source_url, RAILWAY_BACKUP_DB_URL=one.target_url, PG_BIN_DIR="")
+        new.remove()

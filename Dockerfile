@@ -23,9 +23,11 @@ COPY constraints.txt pyproject.toml README.md LICENSE ./
 COPY config config
 COPY tasks tasks
 COPY worker worker
-# Without pip, which nobody needs in the container; compiled now, since it cannot write beside its modules.
+# Without pip, which nobody needs in the container; compiled now, since it cannot write beside its modules. The compiled
+# files say neither when they were made nor in which order Python had its sets: two builds make the same ones.
 RUN python -m venv --without-pip /opt/venv \
-    && pip --python /opt/venv/bin/python install --compile --constraint constraints.txt .
+    && pip --python /opt/venv/bin/python install --no-compile --constraint constraints.txt . \
+    && PYTHONHASHSEED=0 /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/venv/lib
 
 
 FROM ${PYTHON_IMAGE}
@@ -38,11 +40,12 @@ RUN export DEBIAN_FRONTEND=noninteractive \
     && apt-get update \
     && apt-get install --yes --no-install-recommends \
         ca-certificates libgssapi-krb5-2 liblz4-1 libreadline8t64 libzstd1 \
-    && rm -rf /var/lib/apt/lists/*
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/ldconfig/* /var/log/apt/* /var/log/*.log
 
 # Fixed numbers, so that a volume of an older image still belongs to this one's user. The folders are made here
 # because a new volume takes its owner and mode from them.
-RUN groupadd --system --gid 10001 rns \
+RUN export SOURCE_DATE_EPOCH=1735689600 \
+    && groupadd --system --gid 10001 rns \
     && useradd --system --uid 10001 --gid rns --home-dir /var/lib/railway-neon-sync --shell /usr/sbin/nologin rns \
     && install --directory --owner rns --group rns --mode 0700 \
         /var/lib/railway-neon-sync /var/lib/railway-neon-sync/backups /var/lib/railway-neon-sync/beat

@@ -1,7 +1,6 @@
 """A scene is built: servers, an installation, its worker, and a first copy."""
 
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -11,6 +10,7 @@ from pathlib import Path
 from tests.faults.proxy import Proxy
 from tests.faults.reader import Reader
 from tests.faults.scene import Scene
+from tests.faults.warm import Nursery, WarmWorker
 from tests.support.installation import Installation, installed
 from tests.support.moved_clock import FILE
 from tests.support.workers import Worker, client_of
@@ -18,6 +18,7 @@ from worker.demo.servers import PostgresServer, ValkeyServer, find_postgres
 
 # So short that a stalled network is noticed within the time of a cell.
 _LIMITS = {"DUMP_TIMEOUT_S": "15", "SAFETY_TIMEOUT_S": "15", "RESTORE_TIMEOUT_S": "15", "VERIFY_TIMEOUT_S": "15"}
+_LOADED = ("tests.support.switched_faults", "tests.support.moved_clock", "tests.faults.hurried")
 # A pg_dump that can be held before it begins, when half of its file is written, and after it has ended.
 _HELD_PG_DUMP = """#!/bin/sh
 [ "$1" = --version ] && exec {real} --version
@@ -61,7 +62,9 @@ def scene_of(method: str, *, network: bool = False) -> Iterator[Scene]:
         proxies: dict[str, Proxy] = {}
         if network:
             installation, proxies = _through_proxies(installation, stack)
-        worker = _worker(installation, "worker")
+        nursery = Nursery({**installation.environment, "RNS_FAULT_FILE": str(home / "worker.fault")}, _LOADED)
+        stack.callback(nursery.end)
+        worker = _worker(installation, nursery, "worker")
         worker.fault("")
         worker.start(" ready.")
         stack.callback(worker.kill)
@@ -76,7 +79,7 @@ def scene_of(method: str, *, network: bool = False) -> Iterator[Scene]:
             client=client,
             reader=reader,
             proxies=proxies,
-            make_worker=lambda name: _worker(installation, name),
+            make_worker=lambda name: _worker(installation, nursery, name),
         )
         stack.callback(scene.end_helpers)
         scene.learn()
@@ -101,12 +104,10 @@ def _server(root: Path, stack: ExitStack) -> PostgresServer:
     return server
 
 
-def _worker(installation: Installation, name: str) -> Worker:
-    log = installation.home / "worker.log"
-    modules = "tests.support.switched_faults,tests.support.moved_clock,tests.faults.hurried"
-    command = [sys.executable, "-m", "celery", "-A", "worker", "worker", "-n", f"{name}@tests", "-I", modules]
-    command += ["--without-mingle", "--without-gossip"]
-    return Worker(installation, command, log, {"RNS_FAULT_FILE": str(log.with_suffix(".fault"))})
+def _worker(installation: Installation, nursery: Nursery, name: str) -> Worker:
+    arguments = ["-A", "worker", "worker", "-n", f"{name}@tests", "-I", ",".join(_LOADED)]
+    arguments += ["--without-mingle", "--without-gossip"]
+    return WarmWorker(installation, arguments, installation.home / "worker.log", nursery=nursery)
 
 
 def _through_proxies(installation: Installation, stack: ExitStack) -> tuple[Installation, dict[str, Proxy]]:

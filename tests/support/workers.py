@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from celery import Celery
 from celery.result import AsyncResult
@@ -36,6 +36,15 @@ def wait_until(condition: Callable[[], Any], what: str, timeout_s: float = _RUN_
     return value
 
 
+class Spawned(Protocol):
+    """What is asked of a Popen here."""
+
+    @property
+    def pid(self) -> int: ...
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float) -> int: ...
+
+
 @dataclass
 class Process:
     """A program of an installation in a process group of its own, and its log file."""
@@ -44,7 +53,7 @@ class Process:
     command: list[str]
     log: Path
     environment: dict[str, str] = field(default_factory=dict)
-    _process: "subprocess.Popen[bytes] | None" = None
+    _process: Spawned | None = None
 
     @property
     def pid(self) -> int:
@@ -58,8 +67,19 @@ class Process:
 
     def start(self, ready: str) -> None:
         """Returns when a line with these words has been logged."""
+        self.log.touch()
+        began = len(self.text)
+        self._process = self._spawn()
+        try:
+            wait_until(lambda: ready in self.text[began:] or self.ended(), f"{ready!r} in {self.log}", _START_TIMEOUT_S)
+            assert not self.ended(), f"{self.command} ended at once:\n{self.text[-3000:]}"
+        except BaseException:
+            self.kill()
+            raise
+
+    def _spawn(self) -> Spawned:
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
+            return subprocess.Popen(
                 self.command,
                 env={**self.installation.environment, **self.environment},
                 cwd=self.installation.home,
@@ -68,13 +88,6 @@ class Process:
                 stderr=log,
                 start_new_session=True,
             )
-        began = len(self.text)
-        try:
-            wait_until(lambda: ready in self.text[began:] or self.ended(), f"{ready!r} in {self.log}", _START_TIMEOUT_S)
-            assert not self.ended(), f"{self.command} ended at once:\n{self.text[-3000:]}"
-        except BaseException:
-            self.kill()
-            raise
 
     def ended(self) -> bool:
         return self._process is None or self._process.poll() is not None

@@ -1,6 +1,6 @@
 # The front door. Each target is one line; what is longer is a program in tools/.
 .DEFAULT_GOAL := help
-.PHONY: help demo run test faults versions check audit up compose-test pictures
+.PHONY: help demo run test faults proofs versions check audit up compose-test pictures
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,6 +16,9 @@ test: ## Run all tests, against servers that they start themselves
 
 faults: ## Kill, stop and cut off whatever a run needs, at every instant, and write docs/reliability.md (30 minutes)
 	@tools/setup dev && .venv/bin/python -m tests.faults
+
+proofs: ## Damage dumps, lie, copy between all versions, and write the rest of docs/reliability.md (15 minutes)
+	@tools/setup dev && .venv/bin/python -m tests.faults.proofs
 
 versions: ## Copy between every pair of PostgreSQL 14 to 18, roll back, and copy again (5 minutes)
 	@tools/setup dev && .venv/bin/pytest -m "figures and long" tests/versions

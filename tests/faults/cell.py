@@ -31,6 +31,7 @@ class Verdict:
     outcome: str | None = None
     to_outcome_s: float = 0.0
     reader_gap_s: float | None = None
+    followed: bool = False  # by a run that nobody struck
 
     def __str__(self) -> str:
         gap = "" if self.reader_gap_s is None else f", a reader waited {self.reader_gap_s:.2f} s"

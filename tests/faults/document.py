@@ -1,22 +1,29 @@
-"""docs/reliability.md: what was measured, when, of which commit, by which command."""
+"""docs/reliability.md: what was measured, when, of which commit, by which command; each command writes its part."""
 
+import re
+import subprocess
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from tests.faults import hurried_times
 from tests.faults.cell import OUTCOME_BOUND_S, READER_BOUND_S, Verdict
-from tests.faults.figures import as_lines, as_tables
 from tests.faults.instants import instants_of
-from tests.faults.proofs import Proofs
 
-_HEAD = """# Reliability, measured
+PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
+_PAGE = """# Reliability, measured
 
-Written by `{command}` on {date:%Y-%m-%d %H:%M} UTC, of commit {commit}, in {took_min:.0f} minutes.
-Do not edit: run it again.
+Each part is written by the command that it names. Do not edit: run it again.
+
+<!-- faults -->
+<!-- end of faults -->
+
+<!-- proofs -->
+<!-- end of proofs -->
 """
-_CELLS = """## How it is measured
+_CELLS = """### How it is measured
 
 A cell is one run that is struck: a victim dies (or stops, or is cut off) at an instant. A supervisor starts a worker
 that has ended, and a reconcile is sent every two seconds, by beat every minute. Then these are asked of the
@@ -28,8 +35,8 @@ servers and the files:
   `succeeded` when and only when the content is new;
 - nothing is left: no process, session, database beside the target, half-written file, service file, lock;
 - journal, report file, result backend and log say the same;
-- the next run that is not struck succeeds, with nobody's help: after {in_a_row} cell(s) in a row, after
-  {random_in_a_row} random instants in a row.
+- a run that did not succeed is followed at once by one that nobody strikes, and that succeeds with nobody's help;
+  one that did is followed by the next cell, the last one by a run that nobody strikes.
 
 An instant is a named line of the code, or pg_dump before its work, with half of its file written, and after its work;
 `publishing.*` are between the statements of the publishing transaction, in the server; `*.done` is between the end of
@@ -63,15 +70,13 @@ was stopped.
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """What one command has found. complete: all that the plan holds was played, and all proofs."""
+    """What one command has found. complete: all that the plan holds was played."""
 
     verdicts: Sequence[Verdict]
-    proofs: Proofs
     command: str
     commit: str
     took_s: float
     seed: int
-    in_a_row: tuple[int, int]  # so many cells, and random instants, are struck before a run is left alone
     unplayed: int
     complete: bool
 
@@ -79,13 +84,11 @@ class Page:
         fixed = [verdict for verdict in self.verdicts if verdict.cell.after_s is None]
         chance = [verdict for verdict in self.verdicts if verdict.cell.after_s is not None]
         parts = [
-            _HEAD.format(command=self.command, date=datetime.now(UTC), commit=self.commit, took_min=self.took_s / 60),
+            head("Whatever dies", self.command, commit=self.commit, took_s=self.took_s),
             "" if self.complete else _PART.format(unplayed=self.unplayed),
             self._figures(fixed, chance),
-            self._failures(),
+            told_failures([str(verdict) for verdict in self.verdicts if verdict.failures]),
             _CELLS.format(
-                in_a_row=self.in_a_row[0],
-                random_in_a_row=self.in_a_row[1],
                 reader_s=READER_BOUND_S,
                 outcome_s=OUTCOME_BOUND_S,
                 redis_gone_s=hurried_times.REDIS_GONE_S,
@@ -96,7 +99,6 @@ class Page:
             ),
             *(_table(method, fixed) for method in ("swap", "in_place")),
             _random_table(chance),
-            as_tables(self.proofs.figures),
         ]
         return "\n".join(part for part in parts if part)
 
@@ -109,13 +111,38 @@ class Page:
             (f"random instants that held (seed {self.seed})", _of(chance)),
             ("longest time from the blow to a true outcome", longest),
             ("longest gap of a reader (swap)", f"{max(gaps, default=0):.2f} s, in {len(gaps)} cells"),
-            *as_lines(self.proofs.figures),
         ]
-        return "## Figures\n\n| what | figure |\n|---|---|\n" + "".join(f"| {what} | {of} |\n" for what, of in rows)
+        return table_of_figures(rows)
 
-    def _failures(self) -> str:
-        bad = [*(str(verdict) for verdict in self.verdicts if verdict.failures), *self.proofs.failures]
-        return "## What did not hold\n\n" + "".join(f"- {' '.join(each.split())}\n" for each in bad) if bad else ""
+
+def head(title: str, command: str, *, commit: str, took_s: float) -> str:
+    """The beginning of a part."""
+    when = f"on {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, in {took_s / 60:.0f} minutes"
+    return f"## {title}\n\nMeasured by `{command}` {when}, of commit {commit}.\n"
+
+
+def table_of_figures(rows: Iterable[tuple[str, str]]) -> str:
+    return "| what | figure |\n|---|---|\n" + "".join(f"| {what} | {of} |\n" for what, of in rows)
+
+
+def told_failures(bad: Sequence[str]) -> str:
+    """Nothing when all held."""
+    return "### What did not hold\n\n" + "".join(f"- {' '.join(each.split())}\n" for each in bad) if bad else ""
+
+
+def put_part(page: Path, name: str, text: str) -> None:
+    """Write one command's part; the other's stays as it was measured."""
+    found = page.read_text() if page.exists() else _PAGE
+    begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
+    pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
+    page.write_text(pattern.sub(lambda _: f"{begin}{text.strip()}\n{end}", found if pattern.search(found) else _PAGE))
+
+
+def commit() -> str:
+    """The commit that was measured."""
+    command = ["git", "rev-parse", "--short=10", "HEAD"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=PAGE.parent)
+    return done.stdout.strip()
 
 
 def _table(method: str, verdicts: Sequence[Verdict]) -> str:
@@ -126,7 +153,7 @@ def _table(method: str, verdicts: Sequence[Verdict]) -> str:
     if not found:
         return ""
     victims = list(dict.fromkeys(victim for _, victim in found))
-    lines = [f"## Method `{method}`\n", f"| instant | {' | '.join(victims)} |", "|---" * (len(victims) + 1) + "|"]
+    lines = [f"### Method `{method}`\n", f"| instant | {' | '.join(victims)} |", "|---" * (len(victims) + 1) + "|"]
     for instant in instants_of(method):
         cells = [_of(found[instant, victim]) if (instant, victim) in found else "" for victim in victims]
         if any(cells):
@@ -140,7 +167,7 @@ def _random_table(verdicts: Sequence[Verdict]) -> str:
     found: defaultdict[tuple[str, str], list[Verdict]] = defaultdict(list)
     for verdict in verdicts:
         found[verdict.cell.victim, verdict.cell.method].append(verdict)
-    lines = ["## At random instants\n", "| victim | method | held | outcomes |", "|---|---|---|---|"]
+    lines = ["### At random instants\n", "| victim | method | held | outcomes |", "|---|---|---|---|"]
     for (victim, method), some in sorted(found.items()):
         outcomes = sorted({verdict.outcome or "never begun" for verdict in some})
         lines.append(f"| {victim} | {method} | {_of(some)} | {', '.join(outcomes)} |")

@@ -1,4 +1,4 @@
-"""Figures of the other proofs, for docs/reliability.md: a test counts, and `make faults` puts it into the page.
+"""Figures of other proofs than the kill matrix: a test counts, and `make proofs` puts it into docs/reliability.md.
 
 A test that belongs to the page bears `@pytest.mark.figures` and takes the fixture `record_figure`:
 
@@ -17,11 +17,10 @@ A test that belongs to the page bears `@pytest.mark.figures` and takes the fixtu
 
 Recorded more than once for the same `section` and `what`, as the cases of a parametrised test do, it is one figure:
 `held` and `of` are added, the rows follow each other. `what` may be recorded that is not hoped to be full ("noticed
-by counting rows"): only a test that fails makes `make faults` fail.
+by counting rows"): only a test that fails makes `make proofs` fail.
 
-`make faults` runs `pytest -m figures` with RNS_FIGURES_DIR naming a folder, while the matrix plays; without that
-variable, as in `make test`, recording does nothing. A proof that takes minutes and is no part of `make test` bears
-`@pytest.mark.long`, too.
+`make proofs` runs `pytest -m figures` with RNS_FIGURES_DIR naming a folder; without that variable, as in `make test`,
+recording does nothing. A proof that takes minutes and is no part of `make test` bears `@pytest.mark.long`, too.
 """
 
 import json
@@ -105,7 +104,7 @@ def as_tables(figures: Sequence[Figure]) -> str:
     """A section of the page for each that has rows."""
     parts: list[str] = []
     for section in dict.fromkeys(figure.section for figure in figures if figure.rows):
-        parts.append(f"## {section}\n")
+        parts.append(f"### {section}\n")
         for figure in figures:
             if figure.section == section and figure.rows:
                 parts += [f"{figure.what}: {figure.held}/{figure.of}\n", _table(figure), ""]

@@ -1,18 +1,18 @@
 """Plays cells in several scenes at once; a scene is one method's, and one with a network where a cell needs it."""
 
-import subprocess
 import threading
 import time
 import traceback
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, Queue
 
 from tests.faults.building import scene_of
 from tests.faults.cell import Cell, Verdict
-from tests.faults.playing import play
+from tests.faults.playing import follow, play
 from tests.faults.scene import Scene
 
 _BROKEN_SCENES = 5  # then something else is wrong
@@ -31,11 +31,11 @@ class Matrix:
     stop: threading.Event = field(default_factory=threading.Event)
     unplayed: int = 0
 
-    def play(self, rounds: Iterable[Sequence[Cell]], *, lanes: int) -> None:
-        """Each round: blow after blow, then a run that must succeed. lanes: so many scenes for each method at once."""
-        queues: defaultdict[tuple[str, bool], Queue[Sequence[Cell]]] = defaultdict(Queue)
-        for cells in rounds:
-            queues[cells[0].method, cells[0].needs_network].put(cells)
+    def play(self, cells: Iterable[Cell], *, lanes: int) -> None:
+        """lanes: so many scenes for each method at once."""
+        queues: defaultdict[tuple[str, bool], Queue[Cell]] = defaultdict(Queue)
+        for cell in cells:
+            queues[cell.method, cell.needs_network].put(cell)
         threads = [
             threading.Thread(target=self._lane, args=(method, queue), kwargs={"network": network})
             for (method, network), queue in queues.items()
@@ -45,39 +45,36 @@ class Matrix:
             thread.start()
         for thread in threads:
             thread.join()
-        left = sum(len(cells) for queue in queues.values() for cells in queue.queue)
+        left = sum(queue.qsize() for queue in queues.values())
         self.unplayed += left
         self.tell(f"{left} cells were not played")
 
-    def _lane(self, method: str, queue: "Queue[Sequence[Cell]]", *, network: bool) -> None:
+    def _lane(self, method: str, queue: "Queue[Cell]", *, network: bool) -> None:
         broken = 0
         while not queue.empty() and not self.stop.is_set() and broken < _BROKEN_SCENES:
             try:
                 with scene_of(method, network=network) as scene:
-                    while self._round(scene, queue):
-                        pass
+                    self._play_in(scene, queue)
             except Exception:  # noqa: BLE001 - a scene that broke is told, and the next cells get a new one
                 broken += 1
                 self.tell(f"a scene broke:\n{traceback.format_exc()[-1500:]}")
 
-    def _round(self, scene: Scene, queue: "Queue[Sequence[Cell]]") -> bool:
-        """False when the scene is to be left: nothing to do, or it may be spoilt for the next cell."""
-        try:
-            cells = queue.get_nowait()
-        except Empty:
-            return False
-        for number, cell in enumerate(cells, 1):
-            if not self._one(scene, cell, followed=number == len(cells)):
-                if cells[number:]:
-                    queue.put(cells[number:])
-                return False
-        return not self.stop.is_set()
+    def _play_in(self, scene: Scene, queue: "Queue[Cell]") -> None:
+        """Until there is nothing to do, or the scene may be spoilt for the next cell."""
+        verdict: Verdict | None = None
+        while not self.stop.is_set() and (cell := _taken(queue)) is not None:
+            verdict = self._one(scene, cell)
+            if verdict.failures:
+                return
+        if verdict is not None:
+            follow(scene, verdict)
+            if verdict.failures:
+                self.tell(str(verdict))
 
-    def _one(self, scene: Scene, cell: Cell, *, followed: bool) -> bool:
-        """One cell; did it hold?"""
+    def _one(self, scene: Scene, cell: Cell) -> Verdict:
         began = time.monotonic()
         try:
-            verdict = play(scene, cell, followed=followed)
+            verdict = play(scene, cell)
         except Exception:
             self.verdicts.append(Verdict(cell, failures=[f"the scene broke: {traceback.format_exc()[-600:]}"]))
             self.tell(f"{len(self.verdicts)}: {cell}: FAILED")
@@ -87,15 +84,10 @@ class Matrix:
         if verdict.failures and self.logs is not None:
             name = f"{cell.method}-{cell.victim}-{cell.instant}-{len(self.verdicts)}.log".replace(" ", "_")
             (self.logs / name).write_text(scene.worker.text)
-        return not verdict.failures
+        return verdict
 
 
-def commit() -> str:
-    """The commit that was measured."""
-    return subprocess.run(
-        ["git", "rev-parse", "--short=10", "HEAD"],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=Path(__file__).parent,
-    ).stdout.strip()
+def _taken(queue: "Queue[Cell]") -> Cell | None:
+    with suppress(Empty):
+        return queue.get_nowait()
+    return None

@@ -1,8 +1,7 @@
 """Which victim is struck at which instants."""
 
 import random
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from tests.faults.cell import Cell
 from tests.faults.instants import BEFORE_BEAT, DUMPING, PUBLISHING, depends_on_method, instants_of
@@ -106,17 +105,6 @@ def _instants(victim: str, method: str, number: int) -> Iterator[str]:
         takes_turn = METHODS[(every.index(instant) + number) % len(METHODS)]
         if depends_on_method(instant) or method == takes_turn:
             yield instant
-
-
-def in_rounds(planned: Iterable[Cell], in_a_row: int) -> list[tuple[Cell, ...]]:
-    """So many blows in a row: the run after the first is struck too, the one after the last must succeed."""
-    found: list[tuple[Cell, ...]] = []
-    scenes: defaultdict[tuple[str, bool], list[Cell]] = defaultdict(list)
-    for cell in planned:
-        scenes[cell.method, cell.needs_network].append(cell)
-    for some in scenes.values():
-        found += [tuple(some[at : at + in_a_row]) for at in range(0, len(some), in_a_row)]
-    return found
 
 
 def random_cells(number: int, seed: int, methods: list[str]) -> Iterator[Cell]:

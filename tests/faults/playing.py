@@ -18,8 +18,12 @@ _WAKING_S = 3.0
 _POLL_S = 0.1
 
 
-def play(scene: Scene, cell: Cell, *, followed: bool = True) -> Verdict:
-    """Never raises for what did not hold. followed: with the next run, which must succeed."""
+def play(scene: Scene, cell: Cell) -> Verdict:
+    """Never raises for what did not hold.
+
+    Where the struck run did not succeed, the next one does; where it did, that is left to the cell that comes, or to
+    `follow` when none does.
+    """
     verdict = Verdict(cell)
     scene.change_source()
     before = Before(scene.known, len(scene.worker.log.read_bytes()))
@@ -33,18 +37,28 @@ def play(scene: Scene, cell: Cell, *, followed: bool = True) -> Verdict:
             examine(scene, cell, verdict, run, before)
         if cell.victim == "source":
             scene.look_at_source()
-        if followed:
-            next_run(scene, verdict)
     except AssertionError as error:
         verdict.failures.append(str(error)[:500])
     finally:
         scene.end_helpers()
         scene.worker.fault("")
+    if verdict.outcome != "succeeded":
+        follow(scene, verdict)
     return verdict
 
 
-def next_run(scene: Scene, verdict: Verdict) -> None:
-    """With nobody's help."""
+def follow(scene: Scene, verdict: Verdict) -> None:
+    """The next run, which nobody strikes, succeeds with nobody's help; once for each cell."""
+    if verdict.followed:
+        return
+    verdict.followed = True
+    try:
+        _next_run(scene, verdict)
+    except AssertionError as error:
+        verdict.failures.append(str(error)[:500])
+
+
+def _next_run(scene: Scene, verdict: Verdict) -> None:
     scene.tend()
     run = send(scene)
     give_up = time.monotonic() + OUTCOME_BOUND_S

@@ -1,88 +1,66 @@
-"""The other proofs of the page, played beside the matrix: the tests that are marked `figures`."""
+"""`make proofs`: the tests that are marked `figures`, and their part of docs/reliability.md."""
 
 import os
-import re
-import signal
 import subprocess
 import sys
 import tempfile
-import threading
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from tests.faults.figures import FOLDER_VARIABLE, Figure, collect
+from tests.faults.document import PAGE, commit, head, put_part, table_of_figures, told_failures
+from tests.faults.figures import FOLDER_VARIABLE, Figure, as_lines, as_tables, collect
 
-_REPOSITORY = Path(__file__).parents[2]
-_LINE = re.compile(r"^(?P<test>\S+::.*?) (?P<how>PASSED|FAILED|ERROR|SKIPPED)\b")
-_NOTHING_SELECTED = 5
-# A proof that waits for the matrix's processor is no hanging one.
-_OPTIONS = ("-v", "--no-header", "--durations=0", "-o", "timeout=900")
+_SELECTION = ("-m", "figures", "--numprocesses", "2", "--dist", "loadfile")
+_OPTIONS = ("-v", "--no-header", "-rfE", "-o", "timeout=900")
+_BAD = ("FAILED ", "ERROR ")
 
 
-@dataclass
-class Proofs:
-    """One pytest in the background. `figures` and `failures` are complete after `wait`."""
+@dataclass(frozen=True, kw_only=True)
+class Proved:
+    """What the tests have counted, and a line for each that failed."""
 
-    tell: Callable[[str], None]
-    selection: Sequence[str] = ("-m", "figures")
-    figures: list[Figure] = field(default_factory=list)
-    failures: list[str] = field(default_factory=list)
-    passed: int = 0
-    stopped: bool = False
-    _folder: Path | None = None
-    _process: "subprocess.Popen[str] | None" = None
-    _reader: threading.Thread | None = None
+    figures: Sequence[Figure]
+    failures: Sequence[str]
 
-    def start(self) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="rns-figures-"))
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "pytest", *self.selection, *_OPTIONS],
-            cwd=_REPOSITORY,
-            env={**os.environ, "PYTHONPATH": str(_REPOSITORY), FOLDER_VARIABLE: str(self._folder)},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
+
+def prove(selection: Sequence[str] = _SELECTION) -> Proved:
+    """Run the tests, and show what they print."""
+    failures: list[str] = []
+    with tempfile.TemporaryDirectory(prefix="rns-figures-") as folder:
+        command = [sys.executable, "-m", "pytest", *selection, *_OPTIONS]
+        environment = {**os.environ, FOLDER_VARIABLE: folder}
+        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as pytest:
+            assert pytest.stdout is not None
+            for line in pytest.stdout:
+                print(line, end="", flush=True)  # noqa: T201 - a program's output
+                if line.startswith(_BAD):
+                    failures.append(line.strip())
+        if pytest.returncode and not failures:
+            failures.append(f"pytest {' '.join(selection)} ended with {pytest.returncode}")
+        return Proved(figures=collect(Path(folder)), failures=failures)
+
+
+def part(proved: Proved, *, took_s: float) -> str:
+    """For the page."""
+    return "\n".join(
+        (
+            head("Damaged dumps, lies, versions, histories", "make proofs", commit=commit(), took_s=took_s),
+            table_of_figures(as_lines(proved.figures)),
+            told_failures(proved.failures),
+            as_tables(proved.figures),
         )
-        self._reader = threading.Thread(target=self._read, name="proofs", daemon=True)
-        self._reader.start()
+    )
 
-    def stop(self) -> None:
-        """Whoever stops the matrix stops the proofs; what they have recorded stays. pytest ends its servers."""
-        if self._process is not None and self._process.poll() is None:
-            self.stopped = True
-            with suppress(ProcessLookupError):
-                self._process.send_signal(signal.SIGINT)
 
-    def wait(self) -> None:
-        if self._process is None or self._reader is None or self._folder is None:
-            return
-        self._reader.join()
-        status = self._process.wait()
-        if status not in {0, _NOTHING_SELECTED} and not self.failures and not self.stopped:
-            self.failures.append(f"pytest {' '.join(self.selection)} ended with {status}")
-        self.figures = collect(self._folder)
-        for path in self._folder.iterdir():
-            path.unlink()
-        self._folder.rmdir()
+def main() -> int:
+    """0 when every proof held."""
+    began = time.monotonic()
+    proved = prove()
+    put_part(PAGE, "proofs", part(proved, took_s=time.monotonic() - began))
+    return int(bool(proved.failures))
 
-    def _read(self) -> None:
-        assert self._process is not None
-        assert self._process.stdout is not None
-        with self._process.stdout as lines:
-            self._follow(lines)
 
-    def _follow(self, lines: Iterable[str]) -> None:
-        tail: list[str] = []
-        for line in lines:
-            tail = [*tail[-60:], line]
-            if found := _LINE.match(line):
-                self.tell(f"proof {found['test']}: {found['how'].lower()}")
-                self.passed += found["how"] == "PASSED"
-                if found["how"] != "PASSED":
-                    self.failures.append(f"{found['test']} {found['how'].lower()}")
-        if self.failures:
-            self.tell("".join(tail))
+if __name__ == "__main__":
+    sys.exit(main())

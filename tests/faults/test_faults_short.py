@@ -12,7 +12,7 @@ from tests.faults.building import scene_of
 from tests.faults.cell import Cell
 from tests.faults.instants import instants_of
 from tests.faults.plan import METHODS, cells, random_cells, victims_of_plan
-from tests.faults.playing import play
+from tests.faults.playing import follow, play
 from tests.faults.scene import Scene
 from tests.faults.victims import VICTIMS
 
@@ -43,7 +43,9 @@ def scenes() -> Iterator[Callable[[str], Scene]]:
 def test_whatever_dies_the_copy_is_old_or_new_and_the_next_run_works(
     scenes: Callable[[str], Scene], cell: Cell
 ) -> None:
-    assert play(scenes(cell.method), cell).failures == []
+    verdict = play(scenes(cell.method), cell)
+    follow(scenes(cell.method), verdict)
+    assert verdict.failures == []
 
 
 def test_every_victim_of_the_plan_is_one_and_every_instant_comes() -> None:

@@ -23,7 +23,7 @@ def test_what_is_recorded_twice_is_one_figure_with_all_its_rows(
     figures = collect(tmp_path)
     assert as_lines(figures) == [("refused", "20/40")]
     assert as_tables(figures).splitlines() == [
-        "## Bad dumps",
+        "### Bad dumps",
         "",
         "refused: 20/40",
         "",

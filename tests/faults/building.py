@@ -10,15 +10,13 @@ from pathlib import Path
 from tests.faults.proxy import Proxy
 from tests.faults.reader import Reader
 from tests.faults.scene import Scene
-from tests.faults.warm import Nursery, WarmWorker
 from tests.support.installation import Installation, installed
 from tests.support.moved_clock import FILE
-from tests.support.workers import Worker, client_of
+from tests.support.workers import Worker, client_of, worker_of
 from worker.demo.servers import PostgresServer, ValkeyServer, find_postgres
 
 # So short that a stalled network is noticed within the time of a cell.
 _LIMITS = {"DUMP_TIMEOUT_S": "15", "SAFETY_TIMEOUT_S": "15", "RESTORE_TIMEOUT_S": "15", "VERIFY_TIMEOUT_S": "15"}
-_LOADED = ("tests.support.switched_faults", "tests.support.moved_clock", "tests.faults.hurried")
 # A pg_dump that can be held before it begins, when half of its file is written, and after it has ended.
 _HELD_PG_DUMP = """#!/bin/sh
 [ "$1" = --version ] && exec {real} --version
@@ -62,9 +60,7 @@ def scene_of(method: str, *, network: bool = False) -> Iterator[Scene]:
         proxies: dict[str, Proxy] = {}
         if network:
             installation, proxies = _through_proxies(installation, stack)
-        nursery = Nursery({**installation.environment, "RNS_FAULT_FILE": str(home / "worker.fault")}, _LOADED)
-        stack.callback(nursery.end)
-        worker = _worker(installation, nursery, "worker")
+        worker = _worker(installation, "worker")
         worker.fault("")
         worker.start(" ready.")
         stack.callback(worker.kill)
@@ -79,7 +75,7 @@ def scene_of(method: str, *, network: bool = False) -> Iterator[Scene]:
             client=client,
             reader=reader,
             proxies=proxies,
-            make_worker=lambda name: _worker(installation, nursery, name),
+            make_worker=lambda name: _worker(installation, name),
         )
         stack.callback(scene.end_helpers)
         scene.learn()
@@ -104,10 +100,10 @@ def _server(root: Path, stack: ExitStack) -> PostgresServer:
     return server
 
 
-def _worker(installation: Installation, nursery: Nursery, name: str) -> Worker:
-    arguments = ["-A", "worker", "worker", "-n", f"{name}@tests", "-I", ",".join(_LOADED)]
-    arguments += ["--without-mingle", "--without-gossip"]
-    return WarmWorker(installation, arguments, installation.home / "worker.log", nursery=nursery)
+def _worker(installation: Installation, name: str) -> Worker:
+    return worker_of(
+        installation, name=name, log="worker", include=("tests.support.moved_clock", "tests.faults.hurried")
+    )
 
 
 def _through_proxies(installation: Installation, stack: ExitStack) -> tuple[Installation, dict[str, Proxy]]:

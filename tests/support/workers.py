@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,6 +21,7 @@ from celery.result import AsyncResult
 from config.celery import QUEUE
 from tasks.failures import BackupFailed
 from tests.support.installation import Installation
+from tests.support.nursery import Nursery
 
 _START_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 20.0
@@ -112,11 +114,15 @@ class Process:
 
 
 class Worker(Process):
-    """A `celery worker` whose faults (RNS_FAULT) can be changed between two tasks."""
+    """A `celery worker` whose faults (RNS_FAULT) can be changed between two tasks; `command`: Celery's arguments."""
 
     @property
     def fault_file(self) -> Path:
         return self.log.with_suffix(".fault")
+
+    def _spawn(self) -> Spawned:
+        environment = {**self.installation.environment, **self.environment}
+        return _nursery().fork(self.command, environment=environment, log=self.log, home=self.installation.home)
 
     def fault(self, fault: str) -> None:
         """From the next task on; empty: none."""
@@ -127,17 +133,29 @@ class Worker(Process):
         return [line for line in self.text.splitlines() if f"[{run_id}]" in line]
 
 
+def worker_of(
+    installation: Installation, *, name: str = "worker", log: str = "", include: Sequence[str] = (), **extra: str
+) -> Worker:
+    """A worker that has not been started. log: the name of its log file, when it is not the worker's."""
+    path = installation.home / f"{log or name}.log"
+    arguments = ["-A", "worker", "worker", "-n", f"{name}@tests"]
+    # It has no other worker to look for, and looking takes a second of each start.
+    arguments += ["--without-mingle", "--without-gossip", "-I", ",".join(["tests.support.switched_faults", *include])]
+    return Worker(installation, arguments, path, {**extra, "RNS_FAULT_FILE": str(path.with_suffix(".fault"))})
+
+
+@cache
+def _nursery() -> Nursery:
+    """One for all workers of this process."""
+    return Nursery()
+
+
 @contextmanager
 def working(
     installation: Installation, *, name: str = "worker", fault: str = "", include: Sequence[str] = (), **extra: str
 ) -> Iterator[Worker]:
     """A worker that is ready for messages; include: modules that it loads; extra: more environment."""
-    log = installation.home / f"{name}.log"
-    environment = {**extra, "RNS_FAULT_FILE": str(log.with_suffix(".fault"))}
-    command = [sys.executable, "-m", "celery", "-A", "worker", "worker", "-n", f"{name}@tests"]
-    # It has no other worker to look for, and looking takes a second of each start.
-    command += ["--without-mingle", "--without-gossip", "-I", ",".join(["tests.support.switched_faults", *include])]
-    worker = Worker(installation, command, log, environment)
+    worker = worker_of(installation, name=name, include=include, **extra)
     worker.fault(fault)
     worker.start(" ready.")
     try:

@@ -1,6 +1,7 @@
 """The inventory: every object that pg_dump carries, by kind and name, with what makes it so."""
 
 import re
+from collections.abc import Collection
 
 from sqlalchemy.engine import Connection
 
@@ -12,13 +13,16 @@ from tasks.engine.content.values import SchemaObject
 _TOKEN = re.compile(r""""(?:[^"]|"")*"|'(?:[^']|'')*'|[()]|\bWHEN\b|[^"'()\w]+|\w+""")
 
 
-def read_inventory(connection: Connection, *, privileges: bool = False) -> tuple[SchemaObject, ...]:
+def read_inventory(
+    connection: Connection, *, privileges: bool = False, empty: Collection[str] = ()
+) -> tuple[SchemaObject, ...]:
     """All objects of the connection's database in one query, sorted by kind and identity.
 
-    Needs the session settings of PINNED_SESSION. privileges: owners and access rights too.
+    Needs the session settings of PINNED_SESSION. privileges: owners and access rights too. empty: as
+    inventory_query has it.
     """
     major = raw_connection(connection).server_version // 10000
-    found = rows(connection, inventory_query(major, privileges=privileges))
+    found = rows(connection, inventory_query(major, privileges=privileges, empty=frozenset(empty)))
     objects = (_object(kind, identity, text, recreate) for kind, identity, text, recreate in found)
     return tuple(sorted(objects, key=lambda each: (each.kind, each.identity)))
 

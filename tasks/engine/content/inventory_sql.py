@@ -52,14 +52,19 @@ _SHORTHANDS = {
           SELECT substr({0}, length('CREATE RULE ' || quote_ident({1}) || ' AS') + 1),
                  ' TO ' || quote_ident({2}) || '.' || quote_ident({3})) AS r_ (rest_, table_))""",
 }
+_CATALOG = re.compile(r"\bclass = '(pg_\w+)'::regclass|^  SELECT '(pg_\w+)',", re.MULTILINE)
 _CALL = re.compile(rf"\b({'|'.join(_SHORTHANDS)})\(")
 
 
 @cache
-def inventory_query(major: int, *, privileges: bool) -> str:
-    """The one query for a server of this major version; its columns: kind, identity, definition, recreate."""
+def inventory_query(major: int, *, privileges: bool, empty: frozenset[str] = frozenset()) -> str:
+    """The one query for a server of this major version; its columns: kind, identity, definition, recreate.
+
+    empty: the catalogs in which the database has nothing of its own (notes.sql); nothing is asked about these.
+    """
     files = (*_FILES, "privileges") if privileges else _FILES
-    text = _read("names", major) + "\nUNION ALL\n".join(_read(name, major) for name in files)
+    asked = "\nUNION ALL\n".join(_read(name, major) for name in files)
+    text = _without(empty, _read("names", major), "\n  UNION ALL\n") + _without(empty, asked, "\nUNION ALL\n")
     return re.sub(r"\s+", " ", expand(text))  # no literal in these files holds two blanks
 
 
@@ -68,6 +73,15 @@ def _read(name: str, major: int) -> str:
     return "\n".join(
         _SINCE.sub("", line) for line in lines if _known(line, major) and not line.lstrip().startswith("--")
     )
+
+
+def _without(empty: frozenset[str], text: str, union: str) -> str:
+    """The text without the parts that are about objects of these catalogs only."""
+    return union.join(part for part in text.split(union) if not (found := _catalogs(part)) or not found <= empty)
+
+
+def _catalogs(part: str) -> set[str]:
+    return {compared or selected for compared, selected in _CATALOG.findall(part)}
 
 
 def _known(line: str, major: int) -> bool:

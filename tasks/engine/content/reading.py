@@ -1,6 +1,7 @@
 """Reading everything that a database holds, inside the caller's transaction."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 from sqlalchemy.engine import Connection
 
@@ -12,22 +13,7 @@ from tasks.engine.content.large_objects import read_large_objects
 from tasks.engine.content.session import pin_session, rows
 from tasks.engine.content.values import Content
 
-_NOTES = """
-    SELECT current_setting('server_version_num')::int, jsonb_object_agg(note.name, note.value)
-    FROM (
-        SELECT 'extension ' || extname, extversion FROM pg_extension
-        UNION ALL
-        SELECT 'collation ' || quote_ident(n.nspname) || '.' || quote_ident(c.collname), c.collversion
-        FROM pg_collation c JOIN pg_namespace n ON n.oid = c.collnamespace
-        WHERE c.collversion IS NOT NULL AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-        UNION ALL
-        SELECT setting.name, setting.value
-        FROM pg_database d, LATERAL (VALUES
-            ('encoding', pg_encoding_to_char(d.encoding)), ('collate', d.datcollate::text), ('ctype', d.datctype::text)
-        ) setting (name, value)
-        WHERE d.datname = current_database()
-    ) note (name, value)
-"""
+_NOTES = Path(__file__).with_name("notes.sql").read_text(encoding="utf-8")
 
 
 def read_content(
@@ -40,7 +26,7 @@ def read_content(
     BackupError names a table, sequence or large object that the role cannot read in full.
     """
     pin_session(connection)
-    [(version, notes)] = rows(connection, _NOTES)
+    [(version, notes, empty)] = rows(connection, _NOTES)
     relations = read_relations(connection)
     tables, partitioned, sequences = ([each for each in relations if each.kind == kind] for kind in "rpS")
     tell = progress or _tell_nobody
@@ -48,7 +34,7 @@ def read_content(
     with Batches(connection) as batches:
         return Content(
             server_version=version,
-            objects=read_inventory(connection, privileges=privileges),
+            objects=read_inventory(connection, privileges=privileges, empty=empty),
             tables=read_tables(batches, tables, encoding=notes["encoding"], progress=tell),
             sequences=read_sequences(batches, sequences),
             large_objects=read_large_objects(batches),

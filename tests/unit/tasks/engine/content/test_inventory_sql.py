@@ -1,9 +1,15 @@
 """The shorthands of the inventory's SQL, and what is read out of a trigger's statement."""
 
+import re
+from pathlib import Path
+
 import pytest
 
+import tasks.engine.content
 from tasks.engine.content.inventory import trigger_condition
 from tasks.engine.content.inventory_sql import expand, inventory_query
+
+NOTES = Path(tasks.engine.content.__file__).with_name("notes.sql")
 
 
 def test_a_shorthand_takes_arguments_with_commas_parentheses_and_quotes_in_them() -> None:
@@ -28,6 +34,26 @@ def test_every_version_is_asked_for_what_it_knows_and_nothing_else(major: int, p
     assert ("colllocale" in query, "colliculocale" in query) == (major >= 17, major in (15, 16))
     assert ("defaclacl" in query) == privileges
     assert "--" not in query
+
+
+@pytest.mark.parametrize("major", [14, 18])
+def test_nothing_is_asked_about_objects_of_an_empty_catalog_and_all_else_is(major: int) -> None:
+    whole = inventory_query(major, privileges=True)
+    some = inventory_query(major, privileges=True, empty=frozenset({"pg_policy", "pg_ts_dict"}))
+    assert "pg_policy" in whole
+    assert "pg_policy" not in some
+    assert "policy" in whole
+    left_out = whole.count("UNION ALL SELECT") - some.count("UNION ALL SELECT")
+    assert left_out == len(["the policies", "a policy", "its USING", "its CHECK", "the dictionaries", "a dictionary"])
+    assert some.count("'") % 2 == 0
+
+
+def test_every_catalog_that_may_be_empty_is_one_that_the_inventory_asks_about() -> None:
+    query = inventory_query(18, privileges=True)
+    named = re.findall(r"^  \('(pg_\w+)', EXISTS", NOTES.read_text(), re.MULTILINE)
+    assert len(named) == 22
+    for name in named:
+        assert len(inventory_query(18, privileges=True, empty=frozenset({name}))) < len(query), name
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import sqlalchemy
 from sqlalchemy.engine import Connection
 
 from tasks.engine.connections import Server, ask
+from tasks.engine.content.catalog import read_relations
 from tasks.engine.errors import BackupError, SourceBusy
 from tasks.engine.mark import identifier
 
@@ -113,6 +114,9 @@ def _begin_locked(connection: Connection, tables: list[tuple[str, str]], lock_ti
     try:
         connection.exec_driver_sql(f"LOCK TABLE {names} IN ACCESS SHARE MODE")
     except sqlalchemy.exc.DBAPIError as error:
+        if isinstance(error.orig, psycopg2.errors.InsufficientPrivilege):
+            connection.rollback()
+            read_relations(connection)  # names every such table, and the statement to type
         raise _not_locked(error, lock_timeout_s) from error
     connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
 
@@ -124,8 +128,6 @@ def _not_locked(error: sqlalchemy.exc.DBAPIError, lock_timeout_s: float) -> Back
             f"a table stayed locked by somebody else for {lock_timeout_s:g} s ({text}); nothing was dumped; "
             "run it again when that is done, or raise SOURCE_LOCK_TIMEOUT_S"
         )
-    if isinstance(error.orig, psycopg2.errors.InsufficientPrivilege):
-        return BackupError(f"the role may not read every table: {text}; GRANT SELECT on it to the role of the URL")
     if isinstance(error.orig, psycopg2.errors.UndefinedTable):
         return SourceBusy(f"a table was dropped while the dump began ({text}); run it again")
     return BackupError(f"the tables could not be locked for reading: {text}")

@@ -32,6 +32,7 @@ class Holding:
     database: str
     tables: int
     rows: int
+    content_digest: str
     mark: Mark | None
 
     @property
@@ -46,13 +47,18 @@ def look(server: Server) -> Holding:
         return _holding(server, read_content(connection), _state(server, connection))
 
 
-def adopt(server: Server, *, now: datetime) -> Holding:
+def adopt(server: Server, *, now: datetime, seen: Holding | None = None) -> Holding:
     """Let scheduled runs overwrite what the target holds now, and nothing that is written to it later.
 
-    It lifts a promotion too.
+    It lifts a promotion too. seen: what the person was shown; BackupError when it is not that any more.
     """
     with _marking(server) as (connection, state):
         content = read_content(connection)
+        if seen is not None and content_digest(content) != seen.content_digest:
+            raise BackupError(
+                f"somebody wrote to the database {server.url.dbname} since it was shown; nothing was changed; look who "
+                "uses it, then type this again"
+            )
         mark = Mark(
             run_id="adopted",
             snapshot_at=now.isoformat(timespec="seconds"),
@@ -120,5 +126,6 @@ def _holding(server: Server, content: Content, state: TargetState) -> Holding:
         database=server.url.dbname,
         tables=len(content.tables),
         rows=sum(table.rows for table in content.tables),
+        content_digest=content_digest(content),
         mark=state.mark,
     )

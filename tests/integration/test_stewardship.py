@@ -6,12 +6,18 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg2
 import pytest
 
+from config.urls import DatabaseUrl
+from tasks.engine import stewardship
+from tasks.engine.connections import Server
+from tasks.engine.errors import BackupError
 from tasks.engine.mark import Mark, parse_mark
+from tasks.engine.watch import Watch
 from tests.conftest import execute
 from worker.demo.servers import PostgresServer
 
@@ -66,6 +72,17 @@ def test_adopt_without_the_right_name_changes_nothing(
     done = command(target_server, target, "adopt", *arguments, folder=tmp_path)
     assert done.returncode != 0
     assert "Traceback" not in done.stderr
+    assert mark_of(target_server, target) is None
+
+
+def test_what_is_written_after_it_was_shown_is_not_adopted_unseen(target_server: PostgresServer, target: str) -> None:
+    url = DatabaseUrl.parse(target_server.url(target))
+    with Watch("test", 60) as watch:
+        server = Server(role="target", url=url, application_name="test", watch=watch)
+        seen = stewardship.look(server)
+        execute(target_server.dsn(target), "INSERT INTO users VALUES (58)")
+        with pytest.raises(BackupError, match=r"somebody wrote to the database .* since it was shown"):
+            stewardship.adopt(server, now=datetime.now(UTC), seen=seen)
     assert mark_of(target_server, target) is None
 
 

@@ -42,7 +42,7 @@ def adopt(*, yes_overwrite: str | None, as_json: bool) -> None:
         holding = stewardship.look(server)
         say(f"The {holding.told}.")
         demand_name(holding.database, yes_overwrite)
-        adopted = stewardship.adopt(server, now=datetime.now(UTC))
+        adopted = stewardship.adopt(server, now=datetime.now(UTC), seen=holding)
     if as_json:
         print_json(plain(adopted))
         return

@@ -162,6 +162,9 @@ def examine_target(
             yield Finding(name="mark", state="good", told=f"run {mark.run_id}, as of {mark.snapshot_at}")
             if mark.promoted:
                 yield Finding(name="mark", state="note", told=f"promoted on {mark.promoted}: it is production now")
+            if mark.restored:
+                told = f"restored by hand on {mark.restored}: runs are held until somebody types adopt or promote"
+                yield Finding(name="mark", state="note", told=told)
 
         def the_content() -> str:
             progress.begin("reading the target")

@@ -62,7 +62,8 @@ def test_status_tells_the_age_and_the_rows_of_the_copy_and_is_a_health_check(
     fresh = command(installation, "status", "--quick")
     assert (fresh.exit_code, "✅ the verified copy is fresh" in fresh.stdout) == (0, True), fresh.output
     assert "60 users, 13 escrows, 48 wallets" in fresh.stdout
-    assert command(installation, "status", "--quick", STALE_AFTER_S="1").exit_code == 1
+    stale = command(installation, "status", "--quick", STALE_AFTER_S="1")
+    assert (stale.exit_code, "what now" in stale.stdout, "what now" in fresh.stdout) == (1, True, False)
     assert command(installation, "status", "--quick", BACKUP_DIR=str(installation.home / "none")).exit_code == 2
 
 
@@ -109,6 +110,8 @@ def test_list_tells_runs_and_dumps(copied: tuple[Installation, str, str]) -> Non
     assert [run["stamp"] for run in found["runs"]] == [second, first]
     assert sorted(dump["state"] for dump in found["dumps"]) == ["unverified"] * 2 + ["verified"] * 2
     assert json.loads(command(installation, "list", "--outcome", "held", "--json").stdout)["runs"] == []
+    assert "no such run is remembered here" in command(installation, "list", "--outcome", "held").stderr
+    assert command(installation, "list", "--outcome", "heldd").exit_code == 2
     assert f"source_db_backup_{first}.sql" in command(installation, "list", "--dumps").stdout
 
 
@@ -202,7 +205,8 @@ def test_a_restored_older_copy_holds_the_next_run_until_it_is_adopted(
         assert ask(installation.target, "SELECT to_regclass('somebody_wrote') IS NULL") == [(True,)]
         [saved] = [path for path in installation.backup_dir.glob("backup_safety_*.sql") if path.name in done.stdout]
         assert "somebody_wrote" in saved.read_text()
-        assert command(installation, "verify").exit_code == 0
+        verified = command(installation, "verify")
+        assert (verified.exit_code, "restored by hand on" in verified.stdout) == (0, True)
         before = installation.fingerprint()
         held = installation.run_here()
         assert (held["outcome"], "was restored by hand on" in str(held["error"])) == ("held", True)

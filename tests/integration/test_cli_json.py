@@ -89,3 +89,9 @@ def test_every_command_with_json_has_an_example() -> None:
 def test_what_a_command_prints_is_shaped_as_its_example(printed: dict[str, Any], name: str) -> None:
     assert list(differences(EXAMPLES[name], printed[name])) == []
     assert list(differences(printed[name], EXAMPLES[name])) == []
+
+
+def test_doctor_looks_at_the_off_site_storage_and_at_who_is_told(printed: dict[str, Any]) -> None:
+    found = {finding["name"]: finding for finding in printed["doctor"]["findings"]}
+    assert (found["off-site"]["state"], found["notifications"]["state"]) == ("good", "good")
+    assert "with 2 dumps at file://" in found["off-site"]["told"]

@@ -16,6 +16,7 @@ import pytest
 from pydantic import SecretStr
 
 from tasks.engine.closing import look_and_deliver, tell_again
+from tasks.engine.findings import Finding
 from tasks.engine.journal import Journal
 from tasks.engine.telling import channels, pings
 from tasks.engine.telling.announce import announce, look
@@ -25,6 +26,7 @@ from tasks.engine.telling.outbox import MOST_TRIES
 from tasks.engine.telling.within import NotDelivered
 from tests.support.bench import Bench
 from tests.support.listener import Listener, listening
+from worker.doctoring import points
 
 NOTICE = Notice(kind="failed", title="T", body="one\n<two> & three")
 HOUR = timedelta(hours=1)
@@ -153,6 +155,9 @@ def test_what_was_not_heard_is_tried_again_a_bounded_number_of_times(bench: Benc
         bench.deliver(later=timedelta(days=days))
     assert len(listener.at("/hook")) == len(listener.at("/check/fail")) == MOST_TRIES
     assert {one.given_up for one in bench.journal.outbox.undelivered()} == {True}
+    (doctors,) = (point for point in points(bench.settings) if point.name == "notifications")
+    findings = [finding for finding in doctors.look() if isinstance(finding, Finding)]
+    assert {finding.state for finding in findings} == {"bad"}
 
 
 def test_a_second_try_that_is_heard_ends_it(bench: Bench, listener: Listener) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tasks.engine.findings import Finding
 
 _NARROWEST = 60
+_VERY_MUCH = 10 * 2**30
 _SIGNS = {"good": ("✓", "green"), "bad": ("✗", "bold red"), "note": ("·", "yellow"), "open": ("-", "dim")}
 
 
@@ -63,8 +64,10 @@ def long_ago(seconds: float) -> str:
 
 
 def megabytes(size_bytes: int | None) -> str:
-    """MB of 1024², two decimals."""
-    return "-" if size_bytes is None else f"{size_bytes / 2**20:.2f} MB"
+    """MB of 1024², two decimals; what is very much, in GB of 1024³."""
+    if size_bytes is None:
+        return "-"
+    return f"{size_bytes / 2**30:.1f} GB" if size_bytes >= _VERY_MUCH else f"{size_bytes / 2**20:.2f} MB"
 
 
 def seconds(value: float | None) -> str:

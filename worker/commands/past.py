@@ -10,7 +10,7 @@ from rich.text import Text
 
 from config.logs import harmless
 from config.settings import URLS, Settings, load_settings
-from worker.commands.boundary import debug_option, read_settings
+from worker.commands.boundary import EXIT_CODES, debug_option, read_settings, say
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -46,7 +46,13 @@ def complete_runs(_ctx: click.Context, _parameter: click.Parameter, begun: str) 
     """,
 )
 @click.option("--last", "count", type=click.IntRange(min=1), default=20, show_default=True, help="So many runs.")
-@click.option("--outcome", "outcomes", multiple=True, help="Only runs that ended so; may be given again.")
+@click.option(
+    "--outcome",
+    "outcomes",
+    multiple=True,
+    type=click.Choice(list(EXIT_CODES)),
+    help="Only runs that ended so; may be given again.",
+)
 @click.option("--dumps", is_flag=True, help="The dump files in place of the runs.")
 @click.option("--json", "as_json", is_flag=True, help="Runs and dumps as JSON on standard output.")
 @debug_option
@@ -59,7 +65,9 @@ def list_runs(*, count: int, outcomes: Sequence[str], dumps: bool, as_json: bool
     from worker.commands.status import runs_table  # noqa: PLC0415
 
     settings = read_settings(without=URLS)
-    journal, _ = journal_if_there(settings)
+    journal, problem = journal_if_there(settings)
+    if problem:
+        say(f"note: {problem}")
     found = read_overview(settings, journal, now=datetime.now(UTC), last_runs=None)
     runs = [run for run in found.runs if not outcomes or run.outcome in outcomes][:count]
     if as_json:
@@ -70,8 +78,10 @@ def list_runs(*, count: int, outcomes: Sequence[str], dumps: bool, as_json: bool
             for dump in reversed(found.dumps)
         ]
         output.console().print(output.table_of(("file", "size", "state", "", "because"), rows, numbers=("size",)))
-    else:
+    elif runs:
         output.console().print(runs_table(runs))
+    else:
+        say("no such run is remembered here" if outcomes else "no run is remembered here")
 
 
 @click.command(

@@ -85,9 +85,16 @@ def _print(found: "Overview", machinery: "Machinery | None") -> None:
     sign, style, headline = _HEADLINES[found.freshness]
     screen = console()
     screen.print(Text(f"{sign} {headline}", style=style))
-    screen.print(grid([*_copy(found), *_now(found), *_machinery(found, machinery)]))
+    screen.print(grid([*_advice(found), *_copy(found), *_now(found), *_machinery(found, machinery)]))
     if found.runs:
         screen.print(runs_table(found.runs[:_LAST_RUNS]))
+
+
+def _advice(found: "Overview") -> list[tuple[str, Any]]:
+    """What to type when the copy is not fresh; who was held, promoted or never ran is told by a line of its own."""
+    if found.freshness == "fresh" or found.held or found.promoted_at or not found.runs:
+        return []
+    return [("what now", "see what is wrong: railway-neon-sync doctor; mend it, then: railway-neon-sync run")]
 
 
 def _copy(found: "Overview") -> list[tuple[str, Any]]:

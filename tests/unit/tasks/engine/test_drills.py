@@ -1,5 +1,6 @@
 """Which dump is drilled, which one a word means, and what is remembered of a drill."""
 
+import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -98,4 +99,9 @@ def test_drills_are_remembered_newest_first_as_long_as_reports_are(tmp_path: Pat
         remember_drill(tmp_path, each, keep_days=90)
     assert read_drills(tmp_path) == [DRILL, yesterday]
     (tmp_path / FILE).write_text('{"drills": 5}')
+    assert read_drills(tmp_path) == []
+
+
+def test_what_only_bears_the_name_of_the_memory_is_none_and_nobody_waits_for_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / FILE)
     assert read_drills(tmp_path) == []

@@ -139,7 +139,9 @@ def test_who_follows_the_page_has_the_source_again(recovery: Recovery, backed_up
 @pytest.mark.skipif(
     not (shutil.which("age") and shutil.which("zstd")) and not os.environ.get("CI"), reason="needs age and zstd"
 )
-@pytest.mark.parametrize("form", [".zst", ".age", ".zst.age"])
+@pytest.mark.parametrize(
+    "form", [".zst.age", *(pytest.param(form, marks=pytest.mark.long) for form in (".zst", ".age"))]
+)
 def test_who_unpacks_a_packed_dump_first_has_the_source_again(
     recovery: Recovery, backed_up: Installation, form: str
 ) -> None:

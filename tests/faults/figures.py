@@ -19,8 +19,8 @@ Recorded more than once for the same `section` and `what`, as the cases of a par
 `held` and `of` are added, the rows follow each other. `what` may be recorded that is not hoped to be full ("noticed
 by counting rows"): only a test that fails makes `make proofs` fail.
 
-`make proofs` runs `pytest -m figures` with RNS_FIGURES_DIR naming a folder; without that variable, as in `make test`,
-recording does nothing. A proof that takes minutes and is no part of `make test` bears `@pytest.mark.long`, too.
+`make proofs` runs `pytest -m 'figures or long'` with RNS_FIGURES_DIR naming a folder; without that variable, as in
+`make test`, recording does nothing. A proof that takes minutes and is no part of `make test` bears `@pytest.mark.long`, too.
 """
 
 import json

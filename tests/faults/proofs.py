@@ -1,4 +1,4 @@
-"""`make proofs`: the tests that are marked `figures`, and their part of docs/reliability.md."""
+"""`make proofs`: the tests that are marked `figures` or `long`, and their part of docs/reliability.md."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.faults.document import PAGE, commit, head, put_part, table_of_figures, told_failures
 from tests.faults.figures import FOLDER_VARIABLE, Figure, as_lines, as_tables, collect
 
-_SELECTION = ("-m", "figures", "--numprocesses", "2", "--dist", "loadfile")
+_SELECTION = ("-m", "figures or long", "--numprocesses", "2", "--dist", "loadfile")
 _OPTIONS = ("-v", "--no-header", "-rfE", "-o", "timeout=900")
 _BAD = ("FAILED ", "ERROR ")
 

@@ -21,8 +21,8 @@ from worker.demo.servers import PostgresServer, ValkeyServer, find_postgres
 # Where the restore is when it is cut off, and what then is true.
 POINTS = [
     ("swap", "swap.created", "rolled_back"),
-    ("swap", "publish.after", "succeeded"),
-    ("in_place", "loaded", "rolled_back"),
+    pytest.param("swap", "publish.after", "succeeded", marks=pytest.mark.long),
+    pytest.param("in_place", "loaded", "rolled_back", marks=pytest.mark.long),
     ("in_place", "publish.after", "succeeded"),
 ]
 

@@ -168,7 +168,7 @@ def statement(draw: st.DrawFn) -> str:
 
 @pytest.mark.parametrize("user", ["postgres", OWNER])
 @pytest.mark.parametrize("method", ["in_place", "swap"])
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
 @given(before=st.lists(statement(), max_size=3), statements=st.lists(statement(), max_size=12))
 def test_whatever_was_granted_or_revoked_is_there_again_on_the_new_objects(
     server: PostgresServer, database: str, *, user: str, method: str, before: list[str], statements: list[str]
@@ -191,7 +191,7 @@ def test_whatever_was_granted_or_revoked_is_there_again_on_the_new_objects(
         assert read_grants(connection) == grants
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
 @given(statements=st.lists(statement(), max_size=8))
 def test_a_new_object_gets_what_default_privileges_give(
     server: PostgresServer, database: str, statements: list[str]

@@ -26,31 +26,37 @@ def demand_what_was_dumped(installation: Installation, stamp: str) -> None:
     assert oracle.differences(expected, oracle.take(installation.target)) == []
 
 
-def test_while_somebody_writes_to_the_source_ten_runs_in_a_row_are_equal(installation: Installation) -> None:
+@pytest.mark.parametrize("runs", [2, pytest.param(10, marks=pytest.mark.long)])
+def test_while_somebody_writes_to_the_source_runs_in_a_row_are_equal(installation: Installation, runs: int) -> None:
     dumped: list[int] = []
     with Writer(installation.source) as writer:
-        for number in range(10):
+        for number in range(runs):
             before = writer.transactions
             report = installation.run_here(RESTORE_METHOD=("swap", "in_place")[number % 2])
             assert (report["outcome"], report["error"]) == ("succeeded", None)
             assert report["backup_stats"] == report["source_stats"]
             assert writer.transactions > before, "nobody wrote during this run"
             dumped.append(report["source_stats"]["users"])
-            if number in {0, 9}:
+            if number in {0, runs - 1}:
                 demand_what_was_dumped(installation, report["stamp"])
     assert dumped == sorted(set(dumped)), "each copy is newer than the one before"
     assert oracle.differences(oracle.take(installation.source), oracle.take(installation.target)) != []
 
 
+@pytest.mark.parametrize("in_a_row", [1, pytest.param(3, marks=pytest.mark.long)])
 def test_everything_that_pg_dump_carries_is_copied_again_and_again_into_the_same_target(
-    source_server: PostgresServer, target_server: PostgresServer, valkey_server: ValkeyServer, tmp_path: Path
+    source_server: PostgresServer,
+    target_server: PostgresServer,
+    valkey_server: ValkeyServer,
+    tmp_path: Path,
+    in_a_row: int,
 ) -> None:
-    """Three runs in a row with each method, and each after the other: what one leaves does not disturb the next."""
+    """With each method, and each after the other: what one leaves does not disturb the next."""
     with installed(source_server, target_server, valkey_server, tmp_path, application=False) as installation:
         fidelity.fill(installation.source)
         before = oracle.fingerprint(installation.source)
         expected = oracle.as_restored(installation.source, on=target_server.dsn())
-        for method in ("swap", "swap", "swap", "in_place", "in_place", "in_place"):
+        for method in ["swap"] * in_a_row + ["in_place"] * in_a_row:
             report = installation.run_here(RESTORE_METHOD=method)
             assert (report["outcome"], report["error"]) == ("succeeded", None)
             assert oracle.differences(expected, oracle.take(installation.target)) == []

@@ -60,9 +60,9 @@ def report_of(process: "subprocess.Popen[str]") -> dict[str, Any]:
     ("point", "method", "others_method"),
     [
         ("publish.before", "swap", "swap"),
-        ("publish.before", "swap", "in_place"),
+        pytest.param("publish.before", "swap", "in_place", marks=pytest.mark.long),
         ("restore_target.begin", "in_place", "swap"),
-        ("publish.after", "swap", "swap"),
+        pytest.param("publish.after", "swap", "swap", marks=pytest.mark.long),
     ],
 )
 def test_the_later_one_finds_another_mark_and_leaves_it(

@@ -51,7 +51,7 @@ def let_the_role_own_the_source(installation: Installation) -> None:
         installation.on_source(f"ALTER SCHEMA public OWNER TO {name}")
 
 
-@pytest.mark.parametrize("major", [14, 18])
+@pytest.mark.parametrize("major", [14, pytest.param(18, marks=pytest.mark.long)])
 def test_owners_without_superuser_copy_all_that_they_may_make_with_createdb_and_without(
     stage: Stage, tmp_path: Path, major: int
 ) -> None:

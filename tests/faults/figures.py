@@ -20,7 +20,7 @@ Recorded more than once for the same `section` and `what`, as the cases of a par
 by counting rows"): only a test that fails makes `make proofs` fail.
 
 `make proofs` runs `pytest -m 'figures or long'` with RNS_FIGURES_DIR naming a folder; without that variable, as in
-`make test`, recording does nothing. A proof that takes minutes and is no part of `make test` bears `@pytest.mark.long`, too.
+`make test`, recording does nothing. What takes minutes and is no part of `make test` bears `@pytest.mark.long`, too.
 """
 
 import json

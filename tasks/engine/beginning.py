@@ -181,7 +181,7 @@ def record_missed(settings: Settings, journal: Journal, now: datetime) -> list[s
 
 def forget_reservations(settings: Settings, journal: Journal, now: datetime) -> None:
     """Stamps that were taken by a process that died before it wrote its run down."""
-    in_use = {record.stamp for record in journal.open_runs()}
+    in_use = journal.stamps_in_use()
     for part in (settings.backup_dir / REPORTS_DIR).glob(f"*{PART_SUFFIX}"):
         if not is_regular(part):
             continue

@@ -4,9 +4,10 @@ import json
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 from config.settings import Settings
 from tasks.engine import retention
@@ -19,6 +20,7 @@ from tasks.engine.run import Run
 from tasks.engine.storage import (
     PART_SUFFIX,
     RUN_KEY,
+    DumpKind,
     free_bytes,
     instant_of,
     is_regular,
@@ -103,17 +105,54 @@ def plan_expiry(
     """What retention decides for every dump file in the folder. `succeeding`: a run that is verified and not ended.
 
     journal: None where it was lost and none is to be made; the reports tell which dumps are verified.
+    A folder that another pair of databases uses, or used before an address changed, is judged pair by pair: the
+    newest of the one do not push out those of the other.
     """
+    files = _dump_files(settings.backup_dir)
+    others = journal.of_other_pairs() if journal else []
+    theirs = {record.stamp: other.pair for other in others for record in other.runs()}
+    ours = {record.stamp for record in journal.runs()} if journal else set()
+    pair_of = {file: None if file.stamp in ours else theirs.get(file.stamp) for file in files}
+    verdicts = _plan_pair(settings, journal, [f for f in files if pair_of[f] is None], now=now, succeeding=succeeding)
+    for other in others:
+        some = [file for file in files if pair_of[file] == other.pair]
+        verdicts += [
+            replace(verdict, reason=f"of another pair of databases: {verdict.reason}")
+            for verdict in _plan_pair(
+                settings, other, some, now=now, alive_since=now - timedelta(settings.retention_days)
+            )
+        ]
+    return sorted(verdicts, key=lambda verdict: verdict.dump.path)
+
+
+class _DumpFile(NamedTuple):
+    path: Path
+    kind: DumpKind
+    stamp: str
+
+
+def _dump_files(folder: Path) -> list[_DumpFile]:
+    found = [(path, parse_dump_name(path.name.removesuffix(PART_SUFFIX))) for path in sorted(folder.glob("*.sql*"))]
+    return [_DumpFile(path, *parsed) for path, parsed in found if parsed is not None and is_regular(path)]
+
+
+def _plan_pair(
+    settings: Settings,
+    journal: Journal | None,
+    files: Sequence[_DumpFile],
+    *,
+    now: datetime,
+    succeeding: str | None = None,
+    alive_since: datetime | None = None,
+) -> list[retention.Verdict]:
+    """For the files of one pair, whose memory this journal is. alive_since: a run held earlier was left for good."""
     records = journal.runs() if journal else []
     last = _last_that_worked(records, journal)
     newest = succeeding or next((record.run_id for record in records if record.state != "ended"), None)
     states = {record.stamp: (record.run_id, _state(record.state, record.outcome)) for record in records}
+    held = last is not None and last.outcome == "held" and (alive_since is None or last.started_at > alive_since)
     dumps = []
-    for path in sorted(settings.backup_dir.glob("*.sql*")):
-        parsed = parse_dump_name(path.name.removesuffix(PART_SUFFIX))
-        if parsed is None or not is_regular(path):
-            continue
-        kind, stamp = parsed
+    for path, kind, stamp in files:
         run_id, state = states.get(stamp) or ("unknown", _told_state(settings, stamp))
         dumps.append(
             retention.KeptDump(
@@ -129,7 +168,7 @@ def plan_expiry(
         keep_days=settings.retention_days,
         keep_last=settings.retention_keep_last,
         now=now,
-        newest_run_held=succeeding is None and last is not None and last.outcome == "held",
+        newest_run_held=succeeding is None and held,
         newest_run_id=newest or (last.run_id if last else None),
         last_succeeded_run_id=succeeding or (journal.last_succeeded() if journal else None),
     )
@@ -182,7 +221,7 @@ def expire(path: Path, reason: str) -> str:
 
 def _forget_keys(settings: Settings, journal: Journal) -> None:
     """Of runs that died so that nobody could, or that no journal knows."""
-    going = {record.stamp for record in journal.open_runs()}
+    going = journal.stamps_in_use()
     for path in settings.backup_dir.glob(f"{RUN_KEY}*"):
         if path.name.removeprefix(RUN_KEY) not in going:
             path.unlink(missing_ok=True)

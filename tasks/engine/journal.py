@@ -4,6 +4,7 @@ A small database beside the dumps (SQLite by default), never in Redis and never 
 Each change that must not happen twice is a compare-and-set: one statement, whose row count is the answer.
 """
 
+import copy
 import uuid
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -203,6 +204,21 @@ class Journal:
         with self._writing() as connection:
             connection.execute(steps.delete().where(steps.c.run_id.in_(sa.select(runs.c.run_id).where(old))))
             return connection.execute(runs.delete().where(old)).rowcount
+
+    def stamps_in_use(self) -> set[str]:
+        """Of the runs without an outcome, those of other pairs too: their files may lie in the same folder."""
+        with self._reading() as connection:
+            return set(connection.execute(sa.select(runs.c.stamp).where(runs.c.state != "ended")).scalars())
+
+    def of_other_pairs(self) -> "list[Journal]":
+        """The memories of other pairs of databases that are kept in the same place."""
+        query = sa.select(runs.c.pair).where(runs.c.pair != self.pair).distinct().order_by(runs.c.pair)
+        with self._reading() as connection:
+            pairs = connection.execute(query).scalars().all()
+        others = [copy.copy(self) for _ in pairs]
+        for other, pair in zip(others, pairs, strict=True):
+            other.pair = pair
+        return others
 
     def recall(self, key: str) -> str | None:
         with self._reading() as connection:

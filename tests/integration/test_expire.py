@@ -75,6 +75,21 @@ def test_nothing_expires_while_the_newest_run_is_held(environment: dict[str, str
     assert [dump for dump in dumps if not dump.exists()] == []
 
 
+def test_what_belongs_to_another_pair_of_databases_is_judged_by_itself(environment: dict[str, str]) -> None:
+    """Two installations in one folder, or one whose address was changed: each keeps its newest three."""
+    other = {**environment, "DATABASE_URL": "postgresql://u:p@neon/another"}
+    theirs = remember(other, [40, 35, 30, 25])
+    ours = remember(environment, [20, 15, 10, 9, 8])
+    assert "of another pair of databases: among the newest 3" in expire(environment).stdout
+    assert expire(environment, "--apply").exit_code == 0
+    assert [dump.exists() for dump in theirs] == [False, True, True, True]
+    assert [dump.exists() for dump in ours] == [False, False, True, True, True]
+    theirs = [*theirs[1:], *remember(other, [21, 16])]
+    remember(other, [0.25], outcome="held")
+    assert expire(environment, "--apply").exit_code == 0
+    assert [dump for dump in theirs if not dump.exists()] == [], "their newest run is held"
+
+
 def test_three_verified_dumps_stay_however_old(environment: dict[str, str]) -> None:
     dumps = remember(environment, [400, 300, 200, 100])
     expire(environment, "--apply")

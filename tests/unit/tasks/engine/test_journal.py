@@ -47,6 +47,18 @@ def test_a_slot_is_taken_once_and_runs_by_hand_have_none(journal: Journal) -> No
     assert begin(journal, "d")
 
 
+def test_what_another_pair_of_databases_is_at_is_known_and_not_mixed_up(journal: Journal, tmp_path: Path) -> None:
+    """Both may keep their files in one folder: nobody removes the other's."""
+    other = open_journal(tmp_path, pair="another")
+    assert begin(journal, "ours", stamp="20261122_120000")
+    assert begin(other, "theirs", stamp="20261122_130000")
+    assert journal.stamps_in_use() == {"20261122_120000", "20261122_130000"}
+    assert [record.run_id for record in journal.open_runs()] == ["ours"]
+    assert [(found.pair, found.open_runs()[0].run_id) for found in journal.of_other_pairs()] == [("another", "theirs")]
+    other.end_run("theirs", outcome="failed", error="x", report={})
+    assert journal.stamps_in_use() == {"20261122_120000"}
+
+
 def test_a_step_is_claimed_once(journal: Journal) -> None:
     begin(journal, "a")
     assert journal.claim_step("a", "dump_source", alive_s=30)

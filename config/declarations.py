@@ -137,7 +137,7 @@ class Declarations(BaseSettings):
     )
     target_blockers_grace_s: Annotated[int, Whole("seconds", at_least=-1)] = Field(
         30,
-        description="Sessions idle in a transaction on the target are ended after this wait; -1: never.",
+        description="Method `in_place` ends sessions that keep it waiting after this time; -1: never. `swap` ends all.",
     )
     max_shrink_percent: Annotated[int, Whole("percent", at_least=0, at_most=100)] = Field(
         50, description="A copy that loses more of the target's rows than this is held."

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,11 +101,19 @@ def test_a_dump_that_is_broken_stops_the_run(
 
 
 @contextmanager
-def locked(dsn: str, table: str, mode: str) -> Iterator[None]:
-    """A session that holds a lock and does nothing."""
+def locked(dsn: str, table: str, mode: str) -> Iterator[Callable[[], bool]]:
+    """A session that holds a lock and does nothing; tells whether it lives."""
     with closing(psycopg2.connect(dsn)) as connection, connection.cursor() as cursor:
         cursor.execute(f"LOCK TABLE {table} IN {mode} MODE")
-        yield
+
+        def lives() -> bool:
+            try:
+                cursor.execute("SELECT 1")
+            except psycopg2.OperationalError:
+                return False
+            return True
+
+        yield lives
 
 
 def test_a_table_of_the_source_that_stays_locked_stops_the_run_in_time(
@@ -207,7 +215,7 @@ def test_a_restore_that_takes_too_long_is_ended_at_the_server_too(
     failed.demand("rolled_back", step="restore_target", said="restore_target took longer than its limit of 3 s")
 
 
-def test_a_session_that_idles_in_a_transaction_on_the_target_is_waited_for_and_then_ended(
+def test_a_session_that_idles_in_a_transaction_on_the_target_is_waited_for_and_then_ended_unless_it_never_may_be(
     installation: Installation,
 ) -> None:
     assert installation.roles is not None
@@ -215,9 +223,13 @@ def test_a_session_that_idles_in_a_transaction_on_the_target_is_waited_for_and_t
         installation.target_name, installation.roles.name, installation.roles.owner_password
     )
     change_source(installation)
-    with locked(application, "public.users", "ACCESS SHARE"):
+    with locked(application, "public.users", "ACCESS SHARE") as lives:
+        never = {"TARGET_BLOCKERS_GRACE_S": "-1", "RESTORE_TIMEOUT_S": "2"}
+        report = installation.run_here(RESTORE_METHOD="in_place", **never)
+        assert (report["outcome"], lives()) == ("rolled_back", True)
+        assert "restore_target took longer than its limit of 2 s" in report["error"]
         began = time.monotonic()
         report = installation.run_here(RESTORE_METHOD="in_place", TARGET_BLOCKERS_GRACE_S="1")
-        assert time.monotonic() - began > 1
+        assert (time.monotonic() - began > 1, lives()) == (True, False)
     assert (report["outcome"], report["error"]) == ("succeeded", None)
     assert installation.differences() == []

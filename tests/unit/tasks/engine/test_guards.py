@@ -116,6 +116,12 @@ def test_a_loss_is_measured_against_what_would_be_overwritten(
     assert measure_shrink(holding(**before), holding(**after), tables=STATS, max_percent=50) == expected
 
 
+@pytest.mark.parametrize(("percent", "held"), [(0, True), (10, False), (100, False)])
+def test_how_much_may_be_lost_is_a_setting(percent: int, held: bool) -> None:
+    found = measure_shrink(holding(users=100), holding(users=90), tables=STATS, max_percent=percent)
+    assert (found is not None) is held
+
+
 def test_an_accepted_loss_accepts_no_larger_one() -> None:
     shown = Shrink(emptied={"escrows": 12}, rows_before=100, rows_after=40)
     assert shown.within(shown)

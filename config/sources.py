@@ -65,16 +65,17 @@ def _text_of(name: str, layer: Mapping[str, str], found: Gathered, *, may_be_fil
     text, path = layer.get(name, "").strip(), layer.get(f"{name}_FILE", "").strip() if may_be_file else ""
     if not path:
         return text or None
+    both = f"{name} and {name}_FILE are both set; set only one of them"
     # The path itself is not shown: somebody may have put the URL there.
     try:
         in_file = Path(path).read_text(encoding="utf-8").strip()
     except (OSError, ValueError) as error:
-        found.refuse(name, f"{name}_FILE names a file that cannot be read: {_reason(error)}")
+        found.refuse(name, both if text else f"{name}_FILE names a file that cannot be read: {_reason(error)}")
         return None
     if in_file == NOT_SET:
         return text or None
     if text:
-        found.refuse(name, f"{name} and {name}_FILE are both set; set only one of them")
+        found.refuse(name, both)
         return None
     if not in_file:
         found.refuse(name, f"{name}_FILE names a file that is empty")

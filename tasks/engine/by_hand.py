@@ -4,10 +4,12 @@ It is one at a time for each purpose and database (a lock at the server), so wha
 known to be dead, and is removed first.
 """
 
+import logging
 import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,14 +17,17 @@ from config.schedule import MANUAL
 from config.settings import Settings
 from config.urls import DatabaseUrl
 from tasks.engine.connections import end_sessions
+from tasks.engine.dumping import keep_rejected
 from tasks.engine.errors import BackupError
 from tasks.engine.journal import Journal
 from tasks.engine.mark import read_state
 from tasks.engine.replacing import fence
 from tasks.engine.replacing.swap import drop_database
 from tasks.engine.run import Run, open_run
-from tasks.engine.storage import stamp_of
+from tasks.engine.storage import ensure_private_dir, stamp_of
 from tasks.engine.watch import Watch
+
+log = logging.getLogger(__name__)
 
 _CLASS = 0x726E74  # "rnt"; the fence has its own
 
@@ -69,10 +74,25 @@ def alone(run: Run, purpose: str) -> Iterator[None]:
                 f"another {purpose} works on database {run.target_name} just now; wait for it, or end its process"
             )
         end_sessions(guard, run.session_prefix)
-        for name in (run.incoming_name, run.previous_name):
-            if read_state(guard, name):
-                drop_database(run, name)
+        drop_database(run, run.incoming_name)
+        if read_state(guard, run.previous_name):
+            _keep_previous(run)
         yield
+
+
+def _keep_previous(run: Run) -> None:
+    """What was replaced by a restore that died before it looked there again: somebody may have written to it."""
+    ensure_private_dir(run.settings.backup_dir)
+    previous = replace(run.target, url=run.target.url.with_database(run.previous_name))
+    kept = keep_rejected(run, previous)
+    log.warning(
+        "an earlier command replaced what %s held and died before it was verified: that is kept as %s, and no "
+        "retention deletes that file",
+        run.target_name,
+        kept.file,
+        extra={"event": "previous_kept"},
+    )
+    drop_database(run, run.previous_name)
 
 
 def demand_quiet(settings: Settings, journal: Journal | None, *, now: datetime) -> None:

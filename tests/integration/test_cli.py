@@ -5,14 +5,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
 import psycopg2
 import pytest
 
-from tests.support.installation import CHANGES, Installation, installed
+from tests.support.installation import CHANGES, Installation, ask, installed, tell
 from tests.support.workers import Client, Worker, client_of, gate, wait_for_gate, wait_until, working
 from worker.demo.servers import PostgresServer, ValkeyServer, free_port
 
@@ -135,22 +135,58 @@ def test_a_run_here_that_is_interrupted_while_it_restores_is_rolled_back_and_end
     assert installation.run_here()["outcome"] == "succeeded"
 
 
-def test_a_run_here_is_interrupted_at_once_also_while_a_server_lets_it_wait(installation: Installation) -> None:
-    with closing(psycopg2.connect(installation.source)) as blocker, blocker.cursor() as cursor:
+@contextmanager
+def users_locked(dsn: str) -> Iterator[Callable[[], None]]:
+    """Nobody reads the table meanwhile; what this yields returns when somebody waits for it."""
+    with closing(psycopg2.connect(dsn)) as blocker, blocker.cursor() as cursor:
         cursor.execute("LOCK TABLE users IN ACCESS EXCLUSIVE MODE")
-        waiting = "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'users'::regclass"
 
         def waits() -> bool:
-            cursor.execute(waiting)
+            cursor.execute("SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'users'::regclass")
             return cursor.fetchone() is not None
 
-        with begun(installation, "run", "--here", "--json", SOURCE_LOCK_TIMEOUT_S="60") as process:
-            wait_until(waits, "the run to wait for the table")
-            began = time.monotonic()
-            process.send_signal(signal.SIGINT)
-            code, out, err = finish(process)
+        yield lambda: wait_until(waits, "somebody to wait for the table")
+
+
+def test_a_run_here_is_interrupted_at_once_also_while_a_server_lets_it_wait(installation: Installation) -> None:
+    with (
+        users_locked(installation.source) as wait_for_waiting,
+        begun(installation, "run", "--here", "--json", SOURCE_LOCK_TIMEOUT_S="60") as process,
+    ):
+        wait_for_waiting()
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        code, out, err = finish(process)
     assert (code, outcome(out)) == (130, ("failed", "it was interrupted by SIGINT")), err
     assert time.monotonic() - began < 15
+
+
+def test_other_commands_are_interrupted_at_once_too(installation: Installation) -> None:
+    assert installation.run_here()["outcome"] == "succeeded"
+    with users_locked(installation.target) as wait_for_waiting, begun(installation, "verify") as process:
+        wait_for_waiting()
+        process.send_signal(signal.SIGINT)
+        code, out, err = finish(process)
+    assert (code, out) == (130, "")
+    assert "interrupted; nothing was changed" in err
+
+
+def test_what_a_restore_had_replaced_that_died_before_it_looked_there_again_is_kept(
+    installation: Installation, target_server: PostgresServer, new_database: Callable[[PostgresServer, str], str]
+) -> None:
+    assert installation.run_here()["outcome"] == "succeeded"
+    name = new_database(target_server, "elsewhere")
+    tell(target_server.dsn(name), "CREATE TABLE mine AS SELECT 1 AS id")
+    wanted = ("restore", "last", "--to", target_server.url(name), "--yes-overwrite", name)
+    assert call(installation, *wanted, RNS_FAULT="publish.after=kill")[0] == -signal.SIGKILL
+    beside = f"SELECT datname FROM pg_database WHERE starts_with(datname, '{name}__')"
+    assert len(ask(target_server.dsn(), beside)) == 1
+    code, _, err = call(installation, *wanted)
+    assert code == 0, err
+    (kept,) = installation.backup_dir.glob("backup_rejected_*.sql")
+    assert kept.name in err
+    assert "CREATE TABLE public.mine" in kept.read_text()
+    assert ask(target_server.dsn(), beside) == []
 
 
 @pytest.mark.parametrize("words", [["run"], ["run", "--no-wait"], ["run", "--json"]])

@@ -1,22 +1,37 @@
 """What `verify`, `restore` and `drill` share: which dump is meant, and the means to work upon a database with it."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from concurrent.futures import wait
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
 
 from config.settings import URLS, Settings, load_settings
+from worker.background import in_background
+from worker.commands.boundary import say
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tasks.engine.kept import DumpOnDisk
     from tasks.engine.run import Run
+    from tasks.engine.watch import Watch
+
+Done = TypeVar("Done")
 
 _LIMIT_S = 6 * 3600.0  # a person waits, and may interrupt it at any time
+_FAREWELL_S = 5.0
+_INTERRUPTED = {
+    "verify": "interrupted; nothing was changed",
+    "drill": "interrupted; the scratch database is dropped, and nothing is remembered",
+    "restore": (
+        "interrupted: the database holds either all that it held or the whole dump, proved, and nothing in between; "
+        "its comment says which; this command, typed again, looks first"
+    ),
+}
 
 
 def complete_dumps(_ctx: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
@@ -51,19 +66,46 @@ def demand_quiet_now(settings: Settings) -> None:
     demand_quiet(settings, journal_if_there(settings)[0], now=datetime.now(UTC))
 
 
-@contextmanager
 def by_hand(
-    settings: Settings, purpose: str, place: Any, *, lonely: bool = True, stamp: str | None = None
-) -> "Iterator[Run]":
-    """A run's means for one command, shown while it works; lonely: no other of its kind works there meanwhile."""
-    from contextlib import nullcontext  # noqa: PLC0415
+    settings: Settings,
+    purpose: str,
+    place: Any,
+    work: "Callable[[Run], Done]",
+    *,
+    lonely: bool = True,
+    stamp: str | None = None,
+) -> "Done":
+    """What work returns, which gets a run's means and is shown meanwhile; Ctrl-C cuts it, also while a server hangs.
 
+    lonely: no other of its kind works there meanwhile, and what a dead or interrupted one left there is removed.
+    """
     from tasks.engine.by_hand import alone, open_by_hand  # noqa: PLC0415
+    from tasks.engine.errors import BackupError  # noqa: PLC0415
     from worker.progress_bar import progress_shown  # noqa: PLC0415
 
-    with (
-        open_by_hand(settings, purpose, place, limit_s=_LIMIT_S, stamp=stamp) as run,
-        progress_shown(run.progress),
-        alone(run, purpose) if lonely else nullcontext(),
-    ):
-        yield run
+    watches: list[Watch] = []
+
+    @contextmanager
+    def means() -> "Iterator[Run]":
+        with open_by_hand(settings, purpose, place, limit_s=_LIMIT_S, stamp=stamp) as run, progress_shown(run.progress):
+            watches.append(run.watch)
+            with alone(run, purpose) if lonely else nullcontext():
+                yield run
+
+    def begin() -> "Done":
+        with means() as run:
+            return work(run)
+
+    # In a thread of its own: a database driver that waits for its server hears no signal.
+    working = in_background(begin, name=purpose)
+    try:
+        return working.result()
+    except KeyboardInterrupt:
+        for watch in watches:
+            watch.fail(BackupError("it was interrupted"))
+        wait([working], _FAREWELL_S)
+        say(_INTERRUPTED[purpose])
+        if lonely:
+            with suppress(BackupError), means():
+                pass  # what was left there is removed
+        raise

@@ -52,8 +52,7 @@ def drill(ctx: click.Context, *, dump: str | None, on: str | None, keys: tuple[s
     else:
         path = settings.backup_dir / drilling.choose_dump(dumps_of(settings), encrypted=bool(keys)).file
     demand_quiet_now(settings)
-    with by_hand(settings, "drill", place) as run:
-        done = drilling.drill(run, path, now=datetime.now(UTC), keys=keys)
+    done = by_hand(settings, "drill", place, lambda run: drilling.drill(run, path, now=datetime.now(UTC), keys=keys))
     drills.remember_drill(settings.backup_dir, done, keep_days=settings.report_retention_days)
     write_page_or_tell(settings, journal_if_there(settings)[0])
     if as_json:

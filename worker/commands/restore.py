@@ -55,12 +55,17 @@ def restore(*, dump: str, to: str | None, yes_overwrite: str | None, keys: tuple
     place = read_place(to, settings, option="--to", variable="RESTORE_TO_URL")
     path, now = path_of(settings, dump), datetime.now(UTC)
     demand_quiet_now(settings)
-    with by_hand(settings, "restore", place) as run:
-        prospect = restoring_by_hand.look_before(run, path, keys=keys)
+    prospect = by_hand(settings, "restore", place, lambda run: restoring_by_hand.look_before(run, path, keys=keys))
     _tell(prospect, place.dbname)
     demand_name(place.dbname, yes_overwrite)
-    with _stamped(settings, now) as stamp, by_hand(settings, "restore", place, stamp=stamp) as run:
-        done = restoring_by_hand.restore_by_hand(run, prospect, now=now)
+    with _stamped(settings, now) as stamp:
+        done = by_hand(
+            settings,
+            "restore",
+            place,
+            lambda run: restoring_by_hand.restore_by_hand(run, prospect, now=now),
+            stamp=stamp,
+        )
     facts = {**_facts(prospect, done), "database": place.dbname, "host": place.host, "port": place.port}
     if as_json:
         print_json(facts)

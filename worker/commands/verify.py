@@ -57,8 +57,13 @@ def _verify(dump: str | None, keys: tuple[str, ...]) -> "tuple[str, list[Finding
     settings = read_settings(without=URLS)
     if dump is None:
         demand_set(settings, "RAILWAY_BACKUP_DB_URL")
-        with by_hand(settings, "verify", settings.target, lonely=False) as run:
-            found = examining.examine_target(run.target, settings, run.progress)
+        found = by_hand(
+            settings,
+            "verify",
+            settings.target,
+            lambda run: examining.examine_target(run.target, settings, run.progress),
+            lonely=False,
+        )
         return f"database {settings.target.dbname}", list(found.findings)
     path, progress = path_of(settings, dump), Progress()
     with progress_shown(progress):

@@ -17,7 +17,7 @@ from tasks.engine.storage import instant_of, is_regular, manifest_path
 
 _REJECTED = re.compile(r"backup_rejected_([0-9]{8}_[0-9]{6})(?:_[0-9]+)?\.sql(?:\.zst)?")
 _WHY_REJECTED = (
-    "what stood in the place of a copy that was undone: somebody wrote it; no retention deletes it: look at it in another database "
+    "what somebody wrote where a copy was undone; no retention deletes it: look at it in another database "
     "(railway-neon-sync restore FILE --to URL), and delete it and its manifest by hand when nobody needs it"
 )
 

@@ -54,8 +54,8 @@ def check(connection: Connection, database: str, expected: TargetState) -> None:
 
 def broken(database: str) -> FenceBroken:
     return FenceBroken(
-        f"somebody else published to the backup database {database}, or replaced it, since this run's safety backup; "
-        "this run changes nothing; see that only one installation copies to it"
+        f"since this run's safety backup somebody else published to the backup database {database}, decided about it "
+        "(adopt, promote) or replaced it; this run changes nothing; see that only one installation copies to it"
     )
 
 

@@ -8,7 +8,7 @@ from tasks.engine.dumping import keys_of
 from tasks.engine.errors import RunLost
 from tasks.engine.loading import demand_unchanged
 from tasks.engine.manifest import Manifest
-from tasks.engine.mark import Mark, TargetState
+from tasks.engine.mark import Mark, TargetState, parse_mark
 from tasks.engine.replacing.interface import Replacement
 from tasks.engine.replacing.methods import replacement_of
 from tasks.engine.run import Run
@@ -67,6 +67,7 @@ def put_safety_backup_back(
     overwrites: what may be lost by it; Held when in_place finds something else. None: not asked.
     """
     demand_unchanged(run.paths.safety_dump, sha256=safety.sha256)
+    was, made = (bool(mark and mark.read_only) for mark in (parse_mark(comment), current.mark))
     what = Replacement(
         dump=run.paths.safety_dump,
         manifest=safety,
@@ -75,6 +76,7 @@ def put_safety_backup_back(
         properties=safety.properties,
         grants=None,  # the safety dump carries owners and privileges itself
         comment=comment,
+        read_only=was if was != made else None,  # what this run made of it, undone
     )
     replace(run, what)
 

@@ -144,14 +144,15 @@ def test_a_write_to_the_published_copy_is_kept_as_a_file_when_it_is_rolled_back(
     installation: Installation, method: str
 ) -> None:
     before = installation.fingerprint()
-    with held_at(installation, "publish.after", RESTORE_METHOD=method) as held:
-        installation.on_target(WRITE.format(number=2))
+    with held_at(installation, "publish.after", RESTORE_METHOD=method, COPY_READ_ONLY="true") as held:
+        installation.on_target(f"SET TRANSACTION READ WRITE; {WRITE.format(number=2)}")
     report = held.report
     assert report["outcome"] == "rolled_back", report["error"]
     assert f"backup_rejected_{report['stamp']}.sql" in " ".join(report["warnings"])
     assert still_there(installation) == {"written 2"}
     assert installation.fingerprint() == before
     assert installation.leftovers() == []
+    installation.on_target("DELETE FROM users WHERE false")  # it was open to writes before
 
 
 def test_a_write_between_the_keeping_and_the_putting_back_is_kept_too(

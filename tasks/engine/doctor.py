@@ -18,6 +18,7 @@ from tasks.engine.history import journal_if_there
 from tasks.engine.lease import Lease
 from tasks.engine.mark import parse_mark
 from tasks.engine.overview import Overview, read_overview
+from tasks.engine.ownership import demand_ours
 from tasks.engine.replacing.clearing import demand_locks
 from tasks.engine.replacing.methods import choose_method
 from tasks.engine.run import Run
@@ -120,7 +121,7 @@ def _versions(patient: Patient) -> Iterator[Finding]:
 def _directory(settings: Settings) -> str:
     path = settings.backup_dir.absolute()
     if path.exists() or path.is_symlink():
-        ensure_private_dir(path)
+        demand_ours(ensure_private_dir(path), settings.journal_url.get_secret_value())
         return f"{path}, {free_bytes(path) / 2**20:.0f} MB free"
     above = next(parent for parent in path.parents if parent.exists())
     if not os.access(above, os.W_OK | os.X_OK):

@@ -20,16 +20,21 @@ def agree_on_directory(directory: Path, journal_url: str) -> None:
 
     Its place is remembered and not its id: a journal that was lost begins anew in the same place.
     """
+    if not demand_ours(directory, journal_url):
+        _remember(directory / NAME, _place(directory, journal_url))
+        demand_ours(directory, journal_url)
+
+
+def demand_ours(directory: Path, journal_url: str) -> bool:
+    """The same, only asked: False where nobody has kept the folder so far."""
     ours, path = _place(directory, journal_url), directory / NAME
     theirs = _remembered(path)
-    if theirs is None:
-        _remember(path, ours)
-        theirs = _remembered(path)
-    if theirs != ours:
+    if theirs not in {None, ours}:
         raise WrongDirectory(
             f"the backup directory {directory} belongs to an installation with another journal (theirs {theirs}, ours "
             f"{ours}); give this one a BACKUP_DIR of its own, or, when the other one is gone for good, delete {path}"
         )
+    return theirs is not None
 
 
 def _place(directory: Path, url: str) -> str:

@@ -47,12 +47,19 @@ def test_doctor_finds_nothing_but_a_missing_beat_and_then_what_would_stop_a_run(
 
 
 def test_what_cannot_be_asked_of_a_server_that_is_away_is_said_to_be_so(installation: Installation) -> None:
-    away = {"DATABASE_URL": "postgresql://u:s3cret@127.0.0.1:1/nothing", "CELERY_BROKER_URL": "redis://127.0.0.1:1/0"}
+    installation.means(lock=False)  # whose journal the folder then has
+    away = {
+        "DATABASE_URL": "postgresql://u:s3cret@127.0.0.1:1/nothing",
+        "CELERY_BROKER_URL": "redis://127.0.0.1:1/0",
+        "JOURNAL_URL": f"sqlite:///{installation.home / 'another.sqlite3'}",
+    }
     code, found, printed = states(installation, **away)
     assert (code, found["source"], found["target"], found["broker"]) == (1, "bad", "good", "bad")
     unknown = {"versions", "pg_dump", "room", "method", "result backend", "workers", "beat"}
     assert {name for name, state in found.items() if state == "open"} >= unknown
     assert "cannot be examined while this fails: source" in printed
+    assert found["backup directory"] == "bad"
+    assert "belongs to an installation with another journal" in printed
     assert "s3cret" not in printed
 
 

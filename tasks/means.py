@@ -1,5 +1,6 @@
 """What a task of this process works with: the settings, the journal, the lock. Made once, from the environment."""
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -8,11 +9,15 @@ from functools import lru_cache
 from typing import Any
 
 from config.settings import Settings, load_settings
+from tasks.engine.errors import BackupError
 from tasks.engine.journal import Journal
 from tasks.engine.lease import Lease, open_lease
 from tasks.engine.ownership import agree_on_directory
 from tasks.engine.progress import Position
 from tasks.engine.storage import ensure_private_dir
+from tasks.failures import BackupFailed
+
+log = logging.getLogger(__name__)
 
 Teller = Callable[[Mapping[str, Any]], None]
 Observer = Callable[[str, Position], None]
@@ -43,7 +48,14 @@ def using(means: Means) -> Iterator[None]:
 
 
 def current_means() -> Means:
-    return _given.get() or worker_means()
+    """What was given, else this process's own; BackupFailed, told in the log, where it can have none."""
+    if given := _given.get():
+        return given
+    try:
+        return worker_means()
+    except BackupError as error:
+        log.error("this worker cannot work: %s", error, extra={"event": "no_means"})
+        raise BackupFailed(str(error)) from None
 
 
 def open_means(settings: Settings, *, lease: Lease | None, tell: Teller, observe: Observer | None = None) -> Means:

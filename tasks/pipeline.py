@@ -73,7 +73,7 @@ def run_backup(self: Task, job: str | None = None, accept_shrink: str | None = N
     raise Ignore  # the result stays open until the run has really ended
 
 
-@shared_task(name="tasks.reconcile", bind=True)
+@shared_task(name="tasks.reconcile", bind=True, throws=(BackupFailed,))
 def reconcile(self: Task) -> list[str]:
     """End what died, record what was missed, tell what was not told. Never touches the source without need."""
     means = current_means()
@@ -82,7 +82,7 @@ def reconcile(self: Task) -> list[str]:
     return done
 
 
-@shared_task(name="tasks.copy_offsite")
+@shared_task(name="tasks.copy_offsite", throws=(BackupFailed,))
 def copy_offsite() -> str:
     """Bring the off-site copy up to date: what a run could not send, and its report. Beat asks for it now and then."""
     means = current_means()

@@ -64,11 +64,14 @@ def _end_watch(**_: Any) -> None:
 
 
 def _watch() -> None:
-    from tasks.means import worker_means  # noqa: PLC0415 - the tasks load only in a worker
+    from tasks.engine.errors import BackupError  # noqa: PLC0415 - the tasks load only in a worker
+    from tasks.means import worker_means  # noqa: PLC0415
     from tasks.pipeline import keep_watch  # noqa: PLC0415
 
     while not _stopping.wait(WATCH_S):
         try:
             keep_watch(worker_means())
+        except BackupError as error:
+            log.error("the worker's own watch cannot look: %s", error)
         except Exception:
             log.exception("the worker's own watch failed once; it looks again in %.0f s", WATCH_S)

@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 
 from tasks.engine.ownership import WrongDirectory
+from tasks.failures import BackupFailed
+from tasks.means import worker_means
+from tasks.pipeline import reconcile, run_backup
 from tests.support.failing import change_source
 from tests.support.installation import Installation, installed
 from tests.support.workers import gate, wait_for_gate
@@ -84,10 +87,23 @@ def test_the_later_one_finds_another_mark_and_leaves_it(
         assert "only one installation copies to it" in report["error"]
 
 
-def test_one_folder_with_two_journals_is_refused(installation: Installation, tmp_path: Path) -> None:
+def test_one_folder_with_two_journals_is_refused(
+    installation: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     journal = f"sqlite:///{tmp_path / 'another.sqlite3'}"
     before = sorted(installation.backup_dir.rglob("*"))
     with pytest.raises(WrongDirectory, match=r"theirs journal\.sqlite3, ours .*another\.sqlite3"):
         installation.run_here(JOURNAL_URL=journal)
     assert sorted(installation.backup_dir.rglob("*")) == before
     assert not (tmp_path / "another.sqlite3").exists()
+    # A worker of it says so in a line each time, and whoever sends it a run is told.
+    for name, text in {**installation.environment, "JOURNAL_URL": journal}.items():
+        monkeypatch.setenv(name, text)
+    worker_means.cache_clear()
+    for task in (run_backup, reconcile):
+        caplog.clear()
+        failure = task.apply().result
+        assert isinstance(failure, BackupFailed)
+        assert "give this one a BACKUP_DIR of its own" in str(failure)
+        assert [record.exc_info for record in caplog.records if record.levelname == "ERROR"] == [None]
+        assert not any(record.exc_info for record in caplog.records)

@@ -1,17 +1,20 @@
 """What `verify`, `restore` and `drill` share: which dump is meant, and the means to work upon a database with it."""
 
-from collections.abc import Callable, Iterator
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import wait
 from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
 
+from config.logs import configure_logging, harmless, mask
 from config.settings import URLS, Settings, load_settings
+from config.urls import DatabaseUrl
 from worker.background import in_background
-from worker.commands.boundary import say
+from worker.commands.boundary import debugging, say
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,7 +72,7 @@ def demand_quiet_now(settings: Settings) -> None:
 def by_hand(
     settings: Settings,
     purpose: str,
-    place: Any,
+    place: DatabaseUrl,
     work: "Callable[[Run], Done]",
     *,
     lonely: bool = True,
@@ -98,14 +101,41 @@ def by_hand(
 
     # In a thread of its own: a database driver that waits for its server hears no signal.
     working = in_background(begin, name=purpose)
+    with _warnings_told((*settings.secrets, *place.secrets)):
+        try:
+            return working.result()
+        except KeyboardInterrupt:
+            for watch in watches:
+                watch.fail(BackupError("it was interrupted"))
+            wait([working], _FAREWELL_S)
+            say(_INTERRUPTED[purpose])
+            if lonely:
+                with suppress(BackupError), means():
+                    pass  # what was left there is removed
+            raise
+
+
+class _Notes(logging.Handler):
+    """Our own warnings as lines for a person; a library's, as of a connection that was cut, are for --debug."""
+
+    def __init__(self, secrets: Sequence[str]) -> None:
+        super().__init__(logging.WARNING)
+        self._secrets = secrets
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.name.startswith("tasks."):
+            say(f"note: {harmless(mask(record.getMessage(), self._secrets))}")
+
+
+@contextmanager
+def _warnings_told(secrets: Sequence[str]) -> Iterator[None]:
+    if debugging():
+        configure_logging("DEBUG", "text", secrets)
+        yield
+        return
+    notes, root = _Notes(secrets), logging.getLogger()
+    root.addHandler(notes)
     try:
-        return working.result()
-    except KeyboardInterrupt:
-        for watch in watches:
-            watch.fail(BackupError("it was interrupted"))
-        wait([working], _FAREWELL_S)
-        say(_INTERRUPTED[purpose])
-        if lonely:
-            with suppress(BackupError), means():
-                pass  # what was left there is removed
-        raise
+        yield
+    finally:
+        root.removeHandler(notes)

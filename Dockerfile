@@ -27,7 +27,7 @@ COPY worker worker
 # files say neither when they were made nor in which order Python had its sets: two builds make the same ones.
 RUN python -m venv --without-pip /opt/venv \
     && pip --python /opt/venv/bin/python install --no-compile --constraint constraints.txt . \
-    && PYTHONHASHSEED=0 /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/venv/lib
+    && PYTHONHASHSEED=0 /opt/venv/bin/python -m compileall -q --invalidation-mode checked-hash /opt/venv/lib
 
 
 FROM ${PYTHON_IMAGE}

@@ -185,3 +185,5 @@ def test_the_page_installs_every_unit_and_makes_every_file_that_they_name() -> N
     for name in UNITS:
         assert f"railway-neon-sync-{name}" in PAGE
     assert HOME in installing
+    # The umask of the secrets still holds when somebody writes the settings: they would be root's alone.
+    assert "chgrp railway-neon-sync /etc/railway-neon-sync/settings.env" in installing

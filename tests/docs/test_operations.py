@@ -12,7 +12,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,10 +106,16 @@ class Operator:
         return sorted(path.stem.removeprefix("source_db_backup_") for path in found)
 
 
-@contextmanager
-def at_work(source: PostgresServer, target: PostgresServer, valkey: ValkeyServer, home: Path) -> Iterator[Operator]:
-    """Somebody whose installation has made its first copy."""
-    with installed(source, target, valkey, home) as installation:
+@pytest.fixture(scope="module")
+def operator(
+    source_server: PostgresServer,
+    target_server: PostgresServer,
+    valkey_server: ValkeyServer,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Operator]:
+    """Somebody whose installation has made its first copy; each test leaves it so that the next run succeeds."""
+    home = tmp_path_factory.mktemp("operator")
+    with installed(source_server, target_server, valkey_server, home) as installation:
         operator = Operator(installation=installation)
         operator.set(
             DATABASE_URL=installation.source_url,
@@ -118,26 +124,6 @@ def at_work(source: PostgresServer, target: PostgresServer, valkey: ValkeyServer
         )
         operator.run()
         yield operator
-
-
-@pytest.fixture
-def operator(
-    source_server: PostgresServer, target_server: PostgresServer, valkey_server: ValkeyServer, tmp_path: Path
-) -> Iterator[Operator]:
-    with at_work(source_server, target_server, valkey_server, tmp_path) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def lasting(
-    source_server: PostgresServer,
-    target_server: PostgresServer,
-    valkey_server: ValkeyServer,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Operator]:
-    """For situations after which the next run succeeds as before."""
-    with at_work(source_server, target_server, valkey_server, tmp_path_factory.mktemp("lasting")) as found:
-        yield found
 
 
 @pytest.mark.parametrize("runbook", RUNBOOKS)
@@ -171,10 +157,11 @@ def test_neon_is_gone_and_comes_back(operator: Operator, new_database: NewDataba
     assert operator.type("railway-neon-sync adopt").returncode == 0
     operator.run()
     assert ask(one.target, "SELECT DISTINCT display_name FROM public.users") == [("written after the failover",)]
+    operator.set(DATABASE_URL=one.source_url)
 
 
-def test_somebody_deleted_the_data(lasting: Operator) -> None:
-    one, operator = lasting.installation, lasting
+def test_somebody_deleted_the_data(operator: Operator) -> None:
+    one = operator.installation
     (before,) = ask(one.source, SIGN_INS)
     good = operator.stamps()[-1]
     one.on_source(LOSS)
@@ -189,7 +176,6 @@ def test_somebody_deleted_the_data(lasting: Operator) -> None:
     assert ask(one.target, SIGN_INS) == [before]
     operator.run("held")
     assert operator.type("railway-neon-sync adopt").returncode == 0
-    operator.run()
 
 
 def test_railway_is_gone(operator: Operator, new_database: NewDatabase) -> None:
@@ -201,10 +187,12 @@ def test_railway_is_gone(operator: Operator, new_database: NewDatabase) -> None:
     done = operator.follow("Railway is gone", "run")
     assert done.returncode == 0, done.stdout + done.stderr
     assert ask(one.target_server.dsn(name), "SELECT count(*) FROM public.users") == [(57,)]
+    tell(one.target_server.dsn(), f"CREATE DATABASE {one.target_name} TEMPLATE template0")
+    operator.set(RAILWAY_BACKUP_DB_URL=one.target_url)
 
 
-def test_a_run_failed(lasting: Operator) -> None:
-    one, operator = lasting.installation, lasting
+def test_a_run_failed(operator: Operator) -> None:
+    one = operator.installation
     operator.set(DATABASE_URL=one.source_url.replace(f":{one.source_server.port}/", f":{free_port()}/"))
     assert "cannot be reached" in " ".join(operator.run("failed").split())
     seen = operator.follow("A run failed", "show last")
@@ -214,8 +202,8 @@ def test_a_run_failed(lasting: Operator) -> None:
     assert operator.follow("A run failed", "railway-neon-sync run").returncode == 0
 
 
-def test_a_run_is_held(lasting: Operator) -> None:
-    one, operator, runbook = lasting.installation, lasting, section(PAGE, "A run is held")
+def test_a_run_is_held(operator: Operator) -> None:
+    one, runbook = operator.installation, section(PAGE, "A run is held")
     typed = {row[0]: words(row[1]) for row in rows(runbook)}
     (see,) = re.findall(r"\*\*See\*\* which guard: `(.+?)`", runbook)
     one.on_target("UPDATE public.users SET display_name = 'written by hand'")
@@ -235,8 +223,7 @@ def test_a_run_is_held(lasting: Operator) -> None:
     assert ask(one.target, "SELECT count(*) FROM public.wallets") == [(0,)]
 
 
-def test_the_disk_is_full(lasting: Operator) -> None:
-    operator = lasting
+def test_the_disk_is_full(operator: Operator) -> None:
     seen = operator.follow("The disk is full", "du -sh")
     assert seen.returncode == 0, seen.stderr
     assert f"source_db_backup_{operator.stamps()[0]}.sql" in seen.stdout
@@ -245,8 +232,8 @@ def test_the_disk_is_full(lasting: Operator) -> None:
     assert operator.stamps() != []  # the newest three stay
 
 
-def test_moving_to_another_host_with_the_memory_and_without(lasting: Operator) -> None:
-    one, operator = lasting.installation, lasting
+def test_moving_to_another_host_with_the_memory_and_without(operator: Operator) -> None:
+    one = operator.installation
     assert operator.type("railway-neon-sync run").returncode == 0  # from now on Redis knows whose memory it is
     before = known(operator)
     packed = operator.follow("Moving to another host", "--create")
@@ -267,48 +254,47 @@ def known(operator: Operator) -> list[str]:
     return [run["run_id"] for run in json.loads(operator.type("railway-neon-sync list --json").stdout)["runs"]]
 
 
-def test_upgrading_from_a_version_whose_journal_knew_less_and_going_back(lasting: Operator) -> None:
+def test_upgrading_from_a_version_whose_journal_knew_less_and_going_back(operator: Operator) -> None:
     """Journals of before there were notices lack their tables."""
-    journal, before = lasting.installation.backup_dir / "journal.sqlite3", known(lasting)
+    journal, before = operator.installation.backup_dir / "journal.sqlite3", known(operator)
     with closing(sqlite3.connect(journal)) as connection:
         connection.executescript("DROP TABLE rns_notices; DROP TABLE rns_deliveries")
-    done = lasting.follow("Upgrading", "run")
+    done = operator.follow("Upgrading", "run")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert known(lasting)[1:] == before
+    assert known(operator)[1:] == before
     version = "UPDATE rns_meta SET value = '{}' WHERE key = 'schema_version'"
     with closing(sqlite3.connect(journal)) as connection:
         connection.executescript(version.format(2))
-        refused = lasting.type("railway-neon-sync run")
+        refused = operator.type("railway-neon-sync run")
         connection.executescript(version.format(1))
     said = "the journal has schema version 2"
     assert said in " ".join(refused.stderr.split())
     assert said.removesuffix(" 2") in " ".join(section(PAGE, "Upgrading").split())
 
 
-def test_rotating_the_password_of_redis(lasting: Operator, tmp_path: Path) -> None:
+def test_rotating_the_password_of_redis(operator: Operator, tmp_path: Path) -> None:
     valkey = ValkeyServer(tmp_path / "valkey").start()
     address = f"redis://:{{}}@127.0.0.1:{valkey.port}/0"
     try:
         with redis.Redis(port=valkey.port) as client:
             client.config_set("requirepass", "new")
-        lasting.set(CELERY_BROKER_URL=address.format("old"))
-        refused = lasting.type("railway-neon-sync doctor")
+        operator.set(CELERY_BROKER_URL=address.format("old"))
+        refused = operator.type("railway-neon-sync doctor")
         assert refused.stdout.count("AuthenticationError") == 1
-        lasting.set(CELERY_BROKER_URL=address.format("new"))
-        answered = lasting.type("railway-neon-sync doctor").stdout
+        operator.set(CELERY_BROKER_URL=address.format("new"))
+        answered = operator.type("railway-neon-sync doctor").stdout
         assert "AuthenticationError" not in answered
         assert "✓ broker" in answered
     finally:
-        lasting.set(CELERY_BROKER_URL=lasting.installation.broker_url)
+        operator.set(CELERY_BROKER_URL=operator.installation.broker_url)
         valkey.stop()
 
 
-def test_rotating_a_database_password(lasting: Operator) -> None:
-    one, operator, role = lasting.installation, lasting, f"rotated_{os.getpid()}"
+def test_rotating_a_database_password(operator: Operator) -> None:
+    one, role = operator.installation, f"rotated_{os.getpid()}"
     try:
         one.on_source(f"CREATE ROLE {role} LOGIN PASSWORD 'old' IN ROLE pg_read_all_data")
         operator.set(DATABASE_URL=one.source_server.url(one.source_name, role, "old"))
-        operator.run()
         one.on_source(f"ALTER ROLE {role} PASSWORD 'new'")
         assert "password authentication failed" in " ".join(operator.run("failed").split())
         operator.set(DATABASE_URL=one.source_server.url(one.source_name, role, "new"))
@@ -319,9 +305,9 @@ def test_rotating_a_database_password(lasting: Operator) -> None:
         one.on_source(f"DROP ROLE {role}")
 
 
-def test_a_new_postgresql_major(lasting: Operator, server_root: Path) -> None:
+def test_a_new_postgresql_major(operator: Operator, server_root: Path) -> None:
     """pg_dump, then Railway, then Neon."""
-    one, operator, newest = lasting.installation, lasting, binaries_of(18)
+    one, newest = operator.installation, binaries_of(18)
     older = find_postgres()
     assert older.major < newest.major
     new = PostgresServer(server_root / "newer", newest).create().start()

@@ -32,8 +32,8 @@ pictures: ## Make docs/pictures anew: what the demo prints, the status page and 
 audit: ## Ask for known weaknesses of every pinned dependency (needs the network)
 	@tools/setup dev && tools/audit
 
-up: ## Start Redis, worker, beat and Flower with Docker Compose
-	@docker compose up --detach --wait
+up: ## Build and start Redis, worker, beat and Flower with Docker Compose
+	@docker compose up --detach --build --wait
 
 compose-test: ## Prove docker-compose.yml on this machine's container engine: up, runs, kills, down (10 minutes)
 	@tools/setup dev && COMPOSE_TEST=1 .venv/bin/pytest tests/containers

@@ -14,7 +14,7 @@ from config.logs import cleaned, log_context
 from config.settings import Settings
 from tasks.engine.beginning import HANDOVER_ALLOWANCE_S
 from tasks.engine.closing import close_run
-from tasks.engine.errors import BackupError, DeadlineExceeded, Held, RunLost, ServerUnreachable
+from tasks.engine.errors import BackupError, DeadlineExceeded, Held, RunLost, ServerUnreachable, StorageFull
 from tasks.engine.faultpoints import fault_point
 from tasks.engine.journal import JournalUnavailable, RunRecord
 from tasks.engine.lease import LockUnavailable
@@ -110,7 +110,7 @@ def end_failed_run(means: Means, run_id: str, closer: str, *, silent_since: date
     with log_context(run_id):
         try:
             ending = _settle(means, record, closer)
-        except (ServerUnreachable, DeadlineExceeded) as error:
+        except (ServerUnreachable, DeadlineExceeded, StorageFull) as error:
             journal.release_closing(run_id, closer, alive_s=0)
             log.warning("the run cannot be ended yet: %s", error, extra={"event": "settling_waits"})
             return f"{WAITS}: {error}"
@@ -137,7 +137,7 @@ def _settle(means: Means, record: RunRecord, closer: str) -> Ending:
             run = open_run(record, settings=settings, journal=means.journal, watch=watch, closer=closer)
             with _heartbeat(means, run):
                 return settle(run, cause, held=bool(failure.get("held")))
-    except (ServerUnreachable, DeadlineExceeded, JournalUnavailable):
+    except (ServerUnreachable, DeadlineExceeded, JournalUnavailable, StorageFull):
         raise  # nothing is known yet: reconcile tries again
     except BackupError as error:
         log.critical("the run could not be undone: %s", error, extra={"event": "rollback_failed"})

@@ -134,6 +134,8 @@ class Server:
 
     def _not_connected(self, error: psycopg2.Error) -> BackupError:
         text = self._safe(error)
+        if "No space left on device" in text:
+            return ServerUnreachable(f"the disk of the {self.shown} is full: {text}; make room there, then run again")
         if "does not exist" in text and "database" in text:
             return ServerUnreachable(f"the {self.shown} cannot be used: {text}; check the URL's database name")
         if "password authentication failed" in text or "no password supplied" in text:
@@ -142,11 +144,11 @@ class Server:
 
     def _ours(self, error: BaseException | None) -> BackupError:
         text, state = self._safe(error), getattr(error, "pgcode", None) or ""
-        if state == "53100":
-            return StorageFull(f"the disk of the {self.shown} is full: {text}; make room there, then run again")
         lost = state.startswith(_UNREACHABLE_STATES) or (
             not state and isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError)
         )
+        if full := failure_of_full_disk(self.shown, error, lost=lost):
+            return full
         if lost:
             return ServerUnreachable(f"the connection to the {self.shown} was lost: {text}")
         return BackupError(f"the {self.shown} refused: {text}")
@@ -154,6 +156,23 @@ class Server:
     def _safe(self, error: BaseException | None) -> str:
         # Masked first: a password with two blanks in it would not be found any more.
         return " ".join(mask(str(error), self.url.secrets).split())[:500] or "no reason given"
+
+
+def failure_of_full_disk(server: str, error: BaseException | None, *, lost: bool) -> BackupError | None:
+    """The error when the server has said that its disk is full; None when it has not. lost: the connection is.
+
+    A server that cannot write its log ends itself: it says so, but what psycopg2 raises last is the lost connection.
+    """
+    while error is not None and not isinstance(error, psycopg2.errors.DiskFull):
+        error = error.__cause__ or error.__context__
+    if error is None:
+        return None
+    said = error.diag.message_primary or str(error)
+    if lost or error.diag.severity_nonlocalized == "PANIC":
+        return ServerUnreachable(
+            f"the {server} ended itself, since its disk is full: {said}; make room there and see that it runs again"
+        )
+    return StorageFull(f"the disk of the {server} is full: {said}; make room there, then run again")
 
 
 def _worth_another_try(error: psycopg2.Error) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import psycopg2
 from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2 names its class in lower case
 
+from tasks.engine.connections import failure_of_full_disk
 from tasks.engine.dumpfile_reader import CopyBlock, Statement
 from tasks.engine.dumpfile_rules import harmless, shown
 from tasks.engine.errors import BackupError, LoadFailed, ServerUnreachable
@@ -49,6 +50,8 @@ def failure_of_statements(
     if culprit is not None:
         return LoadFailed(f"{_refused_line(culprit.line)} ({shown(culprit.text)}): {_said(error)}")
     lines = f"lines {batch[0].line} to {batch[-1].line} of the dump"
+    if full := failure_of_full_disk("target", error, lost=bool(connection.closed)):
+        return full
     if connection.closed:
         return _lost(lines, error)
     return LoadFailed(f"the target's server stopped within {lines} ({shown(batch[0].text)} and on): {_said(error)}")
@@ -56,6 +59,8 @@ def failure_of_statements(
 
 def failure_of_copy(connection: Connection, block: CopyBlock, error: psycopg2.Error) -> BackupError:
     """The error for a COPY block, with the line in the file where the server told one."""
+    if full := failure_of_full_disk("target", error, lost=bool(connection.closed)):
+        return full
     if connection.closed:
         return _lost(f"the data behind line {block.line} of the dump", error)
     at = _COPY_LINE.search(error.diag.context or "")

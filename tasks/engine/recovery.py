@@ -8,7 +8,15 @@ from dataclasses import dataclass
 
 from tasks.engine.connections import end_sessions
 from tasks.engine.content import read_content
-from tasks.engine.errors import BackupError, DeadlineExceeded, FenceBroken, Held, NotEqual, ServerUnreachable
+from tasks.engine.errors import (
+    BackupError,
+    DeadlineExceeded,
+    FenceBroken,
+    Held,
+    NotEqual,
+    ServerUnreachable,
+    StorageFull,
+)
 from tasks.engine.faultpoints import fault_point
 from tasks.engine.finishing import finish
 from tasks.engine.manifest import Manifest, read_manifest
@@ -38,8 +46,9 @@ class Ending:
 def settle(run: Run, cause: str, *, held: bool = False) -> Ending:
     """Find out what a failed run left on the server, make it right, and say how the run ends.
 
-    run: taken in the journal by its closer before. Raises ServerUnreachable when the target cannot be asked now:
-    then nothing is decided, and it is tried again later. Unreachable is not unequal.
+    run: taken in the journal by its closer before. Raises ServerUnreachable when the target cannot be asked now, and
+    StorageFull when it has no room for that: then nothing is decided, and it is tried again later. Unreachable is not
+    unequal.
     """
     record = run.journal.run(run.id)
     remove_leftovers(run)
@@ -108,9 +117,15 @@ def _end_published(run: Run, state: TargetState, source: Manifest, safety: Manif
         confirm(run, source, safety, unlogged=False)
     except NotEqual as error:
         log.warning("🔄 ROLLING BACK: Restoring from safety backup...", extra={"event": "rolling_back"})
-        return _undo(run, state, source, safety, Ending(outcome="rolled_back", error=str(error)))
+        return _undo(run, state, source, safety, Ending(outcome="rolled_back", error=str(error)), differs=True)
     except Held as error:
-        return _undo(run, state, source, safety, Ending(outcome="held", error=str(error)))
+        return _undo(run, state, source, safety, Ending(outcome="held", error=str(error)), differs=False)
+    except StorageFull:
+        # No room to verify in: renames put the old content back, which was read in full already, and free the room.
+        if previous_state(run) is None:
+            raise
+        log.warning("🔄 ROLLING BACK: Restoring from safety backup...", extra={"event": "rolling_back"})
+        return _undo(run, state, source, safety, Ending(outcome="rolled_back", error=cause), differs=False)
     if not run.journal.mark_verified(run.id, closer=run.closer):
         raise FenceBroken("another process ended this run meanwhile")
     return _finish_forward(run, cause)
@@ -122,13 +137,16 @@ def _finish_forward(run: Run, cause: str) -> Ending:
     return Ending(outcome="succeeded", error=None)
 
 
-def _undo(run: Run, state: TargetState, source: Manifest, safety: Manifest, ending: Ending) -> Ending:
-    """Put the old content back and prove it; the ending becomes rollback_failed when that cannot be done."""
+def _undo(run: Run, state: TargetState, source: Manifest, safety: Manifest, ending: Ending, *, differs: bool) -> Ending:
+    """Put the old content back and prove it; the ending becomes rollback_failed when that cannot be done.
+
+    differs: it is known that the copy is not what was published.
+    """
     comment = run.facts["expected"]["comment"]
     fault_point("rollback.begin")
     try:
         if run.facts["method"] == "swap" and previous_state(run) is not None:
-            put_back_by_swap(run, source, state, differs=ending.outcome == "rolled_back")
+            put_back_by_swap(run, source, state, differs=differs)
         else:
             put_back_in_place(run, safety, state, comment)
             drop_own_databases(run)

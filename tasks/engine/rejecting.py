@@ -20,6 +20,7 @@ from tasks.engine.watch import Watch
 log = logging.getLogger(__name__)
 
 _TRIES = 3
+_IS_HALF_DROPPED = "SELECT datconnlimit = -2 FROM pg_database WHERE datname = %(name)s"  # DROP DATABASE was cut off
 
 
 def put_back_by_swap(run: Run, source: Manifest, published: TargetState, *, differs: bool) -> None:
@@ -39,6 +40,9 @@ def keep_what_was_written(run: Run, source: Manifest, *, differs: bool = False) 
         return
     with run.target.open(run.facts["maintenance"], autocommit=True) as connection:
         state = read_state(connection, run.incoming_name)
+        half_dropped = connection.exec_driver_sql(_IS_HALF_DROPPED, {"name": run.incoming_name}).scalar_one_or_none()
+    if half_dropped:
+        return  # it was looked at before somebody began to drop it, and nobody can connect to it any more
     if state is None or state.mark is None or state.mark.run_id != run.id:
         return  # the mark is set when a copy is published, and follows its database through the renames
     copy = replace(run.target, url=run.target.url.with_database(run.incoming_name))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from celery import Celery
+from redis.exceptions import AuthenticationError
 
 from config.celery import QUEUE, impatient_options
 from tasks.engine.errors import BackupError
@@ -107,10 +108,13 @@ def _broker(app: Celery) -> Iterator[Any]:
         try:
             connection.ensure_connection(max_retries=1, interval_start=0.1, timeout=5)
         except Exception as error:
-            raise NobodyWorks(
-                f"the broker does not answer ({type(error).__name__}): start Redis, or set CELERY_BROKER_URL right; "
-                "without any of it: railway-neon-sync run --here"
-            ) from error
+            if isinstance(error.__cause__, AuthenticationError):
+                problem = f"the broker refuses user and password ({error.__cause__}): set CELERY_BROKER_URL right"
+            else:
+                problem = (
+                    f"the broker does not answer ({type(error).__name__}): start Redis, or set CELERY_BROKER_URL right"
+                )
+            raise NobodyWorks(f"{problem}; without any of it: railway-neon-sync run --here") from error
         yield connection
 
 

@@ -19,6 +19,7 @@ from tasks.engine.manifest import Manifest, read_manifest
 from tasks.engine.mark import Mark
 from tasks.engine.run import Run
 from tasks.engine.storage import dump_path, manifest_path
+from tasks.engine.wording import counted
 
 _COMMANDS = "if it may be overwritten: railway-neon-sync adopt; if it is production now: railway-neon-sync promote"
 
@@ -58,9 +59,10 @@ def foreign_target(safety: Manifest, mark: Mark | None) -> list[str]:
     """Guard 1: it holds data and no mark of ours: it might be anybody's database."""
     if mark is not None or is_empty(safety.content):
         return []
-    rows = sum(table.rows for table in safety.content.tables)
+    tables = counted(len(safety.content.tables), "table")
+    rows = counted(sum(table.rows for table in safety.content.tables), "row")
     return [
-        f"the backup database {safety.database} holds {len(safety.content.tables)} tables with {rows} rows and no mark "
+        f"the backup database {safety.database} holds {tables} with {rows} and no mark "
         f"of ours{_in_brackets(describe_tables(safety.content))}: it might be somebody else's; if it may be "
         "overwritten from now on: railway-neon-sync adopt"
     ]

@@ -18,6 +18,7 @@ from tasks.engine.dumping import identity
 from tasks.engine.errors import BackupError
 from tasks.engine.mark import Mark, TargetState, identifier, read_state, set_mark_statement
 from tasks.engine.replacing import fence
+from tasks.engine.wording import counted
 
 _PATIENCE_S = 30.0
 UNMARKED = "promoted"  # in place of a run's id: it bore no mark of ours
@@ -37,7 +38,8 @@ class Holding:
 
     @property
     def told(self) -> str:
-        return f"database {self.database} at {self.host}:{self.port} holds {self.tables} tables with {self.rows} rows"
+        held = f"{counted(self.tables, 'table')} with {counted(self.rows, 'row')}"
+        return f"database {self.database} at {self.host}:{self.port} holds {held}"
 
 
 def look(server: Server) -> Holding:

@@ -71,7 +71,7 @@ def test_a_first_run_against_somebodys_database_is_held_once_and_adopt_lifts_it(
     installation.on_target("CREATE TABLE theirs (id int); INSERT INTO theirs VALUES (1), (2)")
     before = installation.fingerprint()
     report = installation.run_here(RESTORE_METHOD=method)
-    demand_held(installation, report, "1 tables with 2 rows", "no mark of ours (public.theirs 2)")
+    demand_held(installation, report, "1 table with 2 rows", "no mark of ours (public.theirs 2)")
     assert report["error"].count("railway-neon-sync adopt") == 1
     assert installation.fingerprint() == before
     adopt(installation)

@@ -52,3 +52,11 @@ def test_a_question_needs_no_second_connection_out_of_a_pool_that_may_have_but_o
         assert ask_machinery() == Machinery()
     finally:
         pools.set_limit(before)  # type: ignore[no-untyped-call]
+
+
+def test_a_broker_that_refuses_the_password_is_told_as_that(broker: Broker, valkey_server: ValkeyServer) -> None:
+    broker(valkey_server.url(0).replace("//", "//nobody:wr0ng@"))
+    problem = ask_machinery().problem
+    assert problem is not None
+    assert problem.startswith("the broker refuses user and password (invalid username-password pair")
+    assert "wr0ng" not in problem

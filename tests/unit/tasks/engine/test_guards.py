@@ -58,7 +58,7 @@ def mark_of(content: Content, promoted: str | None = None) -> Mark:
 
 def test_a_database_with_data_and_no_mark_might_be_anybodys() -> None:
     (reason,) = foreign_target(safety(holding(users=57)), None)
-    assert "1 tables with 57 rows" in reason
+    assert "1 table with 57 rows" in reason
     assert reason.endswith("railway-neon-sync adopt")
 
 

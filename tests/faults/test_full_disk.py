@@ -182,11 +182,11 @@ def test_a_disk_that_becomes_full_is_told_and_the_run_ends_truly(
 @pytest.mark.parametrize(
     ("method", "instant", "outcomes"),
     [
-        ("swap", "back_up_target.begin", {"failed"}),
+        pytest.param("swap", "back_up_target.begin", {"failed"}, marks=pytest.mark.long),
         ("swap", "swap.created", {"rolled_back"}),
-        ("in_place", "in_place.cleared", {"rolled_back"}),
-        ("swap", "publish.before", {"rolled_back", "succeeded"}),
-        ("in_place", "publish.before", {"rolled_back", "succeeded"}),
+        pytest.param("in_place", "in_place.cleared", {"rolled_back"}, marks=pytest.mark.long),
+        pytest.param("swap", "publish.before", {"rolled_back", "succeeded"}, marks=pytest.mark.long),
+        pytest.param("in_place", "publish.before", {"rolled_back", "succeeded"}, marks=pytest.mark.long),
     ],
 )
 def test_a_full_disk_of_the_targets_server_is_told_and_the_old_copy_stands(
@@ -201,7 +201,9 @@ def test_a_full_disk_of_the_targets_server_is_told_and_the_old_copy_stands(
     demand_true_ending(installation, report, before, outcomes)
 
 
-@pytest.mark.parametrize(("method", "instant"), [("swap", "loaded"), ("in_place", "publish.before")])
+@pytest.mark.parametrize(
+    ("method", "instant"), [pytest.param("swap", "loaded", marks=pytest.mark.long), ("in_place", "publish.before")]
+)
 def test_a_targets_server_that_ends_itself_for_want_of_room_has_the_old_copy_when_it_is_back(
     beside_small_target: Installation, monkeypatch: pytest.MonkeyPatch, method: str, instant: str
 ) -> None:

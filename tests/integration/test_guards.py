@@ -65,24 +65,20 @@ def may_write(dsn: str) -> bool:
         return True
 
 
-def test_a_first_run_against_somebodys_database_is_held_once_and_adopt_lifts_it(
-    installation: Installation, method: str
-) -> None:
+def test_a_first_run_against_somebodys_database_is_held_once_and_adopt_lifts_it(installation: Installation) -> None:
     installation.on_target("CREATE TABLE theirs (id int); INSERT INTO theirs VALUES (1), (2)")
     before = installation.fingerprint()
-    report = installation.run_here(RESTORE_METHOD=method)
+    report = installation.run_here()
     demand_held(installation, report, "1 table with 2 rows", "no mark of ours (public.theirs 2)")
     assert report["error"].count("railway-neon-sync adopt") == 1
     assert installation.fingerprint() == before
     adopt(installation)
     installation.on_target("INSERT INTO theirs VALUES (3)")
-    demand_held(
-        installation, installation.run_here(RESTORE_METHOD=method), "since it was adopted on", "now public.theirs 3"
-    )
+    demand_held(installation, installation.run_here(), "since it was adopted on", "now public.theirs 3")
     adopt(installation)
-    assert installation.run_here(RESTORE_METHOD=method)["outcome"] == "succeeded"
+    assert installation.run_here()["outcome"] == "succeeded"
     assert installation.differences() == []
-    assert installation.run_here(RESTORE_METHOD=method)["outcome"] == "succeeded"
+    assert installation.run_here()["outcome"] == "succeeded"
 
 
 @pytest.mark.parametrize(
@@ -105,18 +101,18 @@ def test_a_copy_that_somebody_wrote_to_is_held_and_what_was_written_is_named(
 
 
 def test_a_promoted_copy_is_never_overwritten_not_even_by_an_installation_without_memory(
-    installation: Installation, tmp_path: Path, method: str
+    installation: Installation, tmp_path: Path
 ) -> None:
-    assert installation.run_here(RESTORE_METHOD=method)["outcome"] == "succeeded"
+    assert installation.run_here()["outcome"] == "succeeded"
     stewardship.promote(server_of(installation), now=datetime.now(UTC))
     installation.on_target("DELETE FROM transactions WHERE id = 1")
     before = installation.fingerprint()
-    demand_held(installation, installation.run_here(RESTORE_METHOD=method), "production", "adopt")
+    demand_held(installation, installation.run_here(), "production", "adopt")
     elsewhere = {"BACKUP_DIR": str(tmp_path / "another host")}
-    assert installation.run_here(RESTORE_METHOD=method, **elsewhere)["outcome"] == "held"
+    assert installation.run_here(**elsewhere)["outcome"] == "held"
     assert installation.fingerprint() == before
     adopt(installation)
-    assert installation.run_here(RESTORE_METHOD=method)["outcome"] == "succeeded"
+    assert installation.run_here()["outcome"] == "succeeded"
 
 
 def test_promote_needs_the_targets_url_alone_and_says_what_a_person_needs_to_know(
@@ -166,18 +162,18 @@ def test_a_source_that_lost_its_data_does_not_overwrite_the_last_copy(
     report = installation.run_here()
     demand_held(installation, report, *words, f"railway-neon-sync run --accept-shrink {report['run_id']}")
     assert installation.fingerprint() == before
-    accepted = run_here(installation.means(lock=False), accept_shrink=report["run_id"])
-    assert accepted["outcome"] == "succeeded", accepted["error"]
-    assert installation.differences() == []
 
 
-def test_an_accepted_loss_does_not_accept_a_larger_one(installation: Installation) -> None:
+def test_an_accepted_loss_is_copied_and_does_not_accept_a_larger_one(installation: Installation) -> None:
     assert installation.run_here()["outcome"] == "succeeded"
     installation.on_source("TRUNCATE transactions CASCADE")
     held = installation.run_here()
     installation.on_source("TRUNCATE users CASCADE")
     report = run_here(installation.means(lock=False), accept_shrink=held["run_id"])
     demand_held(installation, report, "users (57 rows", f"more than run {held['run_id']} showed")
+    accepted = run_here(installation.means(lock=False), accept_shrink=report["run_id"])
+    assert accepted["outcome"] == "succeeded", accepted["error"]
+    assert installation.differences() == []
 
 
 def test_the_shrink_guard_needs_no_journal_nor_does_what_lifts_it(installation: Installation, tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
 """Is the copy good, and what to do when it is not: decided from an overview, in words for the person who looks."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from tasks.engine.freshness import Freshness
 from tasks.engine.history import PastRun
 from tasks.engine.overview import Overview
+from tasks.engine.telling.texts import commands_in
 
 Tone = Literal["good", "warn", "bad", "new"]
 
@@ -49,6 +51,15 @@ _PROMOTE = Advice(
 )
 _LOOK_ALIVE = Advice(text="See what is wrong, that worker and beat run:", command="railway-neon-sync doctor")
 _NOW = Advice(text="Make a copy now:", command="railway-neon-sync run")
+_DECISIONS = {
+    "railway-neon-sync promote": ("", "The Railway database is production now?"),
+    "railway-neon-sync adopt": ("", "What it holds may be overwritten?"),
+    "railway-neon-sync run --accept-shrink": (
+        "Look at Neon first: somebody may have destroyed data, and the backup may be the only copy left.",
+        "The loss is right?",
+    ),
+    "railway-neon-sync": ("", "Or:"),
+}
 _ADVICE = {
     "failed": (_RETRY,),
     "rolled_back": (_RETRY, Advice(text="The same error twice will not mend itself.")),
@@ -109,17 +120,16 @@ def advice_for(newest: PastRun | None) -> tuple[Advice, ...]:
         return ()
     if newest.outcome != "held":
         return _ADVICE.get(newest.outcome or "", ())
-    if newest.report.get("shrink"):
-        return (
-            Advice(
-                text="Look at Neon first: somebody may have destroyed data, and the backup may be the only copy left."
-            ),
-            Advice(text="The loss is right?", command=f"railway-neon-sync run --accept-shrink {newest.run_id}"),
-        )
-    return (
-        Advice(text="The Railway database is production now?", command="railway-neon-sync promote"),
-        Advice(text="What it holds may be overwritten?", command="railway-neon-sync adopt"),
-    )
+    return tuple(_to_decide(str(newest.report.get("error")))) or (_RETRY,)
+
+
+def _to_decide(error: str) -> Iterator[Advice]:
+    """What a held run leaves to people: the commands that its sentence names."""
+    for command in commands_in(error):
+        before, question = next(words for start, words in _DECISIONS.items() if command.startswith(start))
+        if before:
+            yield Advice(text=before)
+        yield Advice(text=question, command=command)
 
 
 def _without_copy(newest: PastRun | None, advice: tuple[Advice, ...]) -> Verdict:

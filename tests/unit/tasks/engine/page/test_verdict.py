@@ -59,11 +59,13 @@ def test_a_rollback_that_failed_goes_before_everything() -> None:
 
 def test_a_held_run_is_lifted_by_the_command_that_its_cause_asks_for() -> None:
     slot = NOW - timedelta(hours=1)
-    shrunk = a_report(slot, "held", number=7, shrink={"emptied": {}, "rows_before": 9, "rows_after": 1})
+    shrunk = a_report(slot, "held", number=7)
+    shrunk["error"] = f"the copy would shrink; see Neon: railway-neon-sync run --accept-shrink {shrunk['run_id']}"
     commands = [item.command for item in judge(an_overview([shrunk, *a_history(slot, days=2)], NOW)).advice]
     assert commands == [None, f"railway-neon-sync run --accept-shrink {shrunk['run_id']}"]
-    others = [item.command for item in after("held").advice]
-    assert others[:2] == ["railway-neon-sync promote", "railway-neon-sync adopt"]
+    assert after("held").advice[0].command == "railway-neon-sync adopt"
+    swapped = {**a_report(slot, "held"), "error": "DATABASE_URL names a copy: they are swapped"}
+    assert judge(an_overview([swapped], NOW)).advice[0].command == "railway-neon-sync run"
 
 
 def test_without_any_run_it_is_new_and_without_a_good_one_it_is_bad() -> None:

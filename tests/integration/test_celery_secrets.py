@@ -20,7 +20,7 @@ import redis
 from tests.support.deployment import Deployed
 from tests.support.failing import change_source
 from tests.support.installation import Installation, installed, tell
-from tests.support.workers import Process, client_of, wait_until, working
+from tests.support.workers import Process, client_of, started, wait_until, worker_of
 from worker.demo.servers import PostgresServer, ValkeyServer, find_postgres, free_port
 
 BROKER_PASSWORD = "bröker&9?=/pass"
@@ -132,7 +132,7 @@ def watched(
     with (
         installed(source_server, target_server, valkey_server, home, own_roles=True, **extra) as made,  # type: ignore[arg-type]
         with_a_password(made) as installation,
-        working(installation) as worker,
+        started(replace(worker_of(installation), forked=False)) as worker,
         client_of(installation) as client,
     ):
         yield Watched(Deployed(installation, worker, client))

@@ -113,16 +113,24 @@ class Process:
         self._process = None
 
 
+@dataclass
 class Worker(Process):
-    """A `celery worker` whose faults (RNS_FAULT) can be changed between two tasks; `command`: Celery's arguments."""
+    """A `celery worker` whose faults (RNS_FAULT) can be changed between two tasks.
+
+    forked: started in no time, but under another name in the list of processes.
+    """
+
+    forked: bool = True
 
     @property
     def fault_file(self) -> Path:
         return self.log.with_suffix(".fault")
 
     def _spawn(self) -> Spawned:
+        if not self.forked:
+            return super()._spawn()
         environment = {**self.installation.environment, **self.environment}
-        return _nursery().fork(self.command, environment=environment, log=self.log, home=self.installation.home)
+        return _nursery().fork(self.command[3:], environment=environment, log=self.log, home=self.installation.home)
 
     def fault(self, fault: str) -> None:
         """From the next task on; empty: none."""
@@ -138,10 +146,10 @@ def worker_of(
 ) -> Worker:
     """A worker that has not been started. log: the name of its log file, when it is not the worker's."""
     path = installation.home / f"{log or name}.log"
-    arguments = ["-A", "worker", "worker", "-n", f"{name}@tests"]
+    command = [sys.executable, "-m", "celery", "-A", "worker", "worker", "-n", f"{name}@tests"]
     # It has no other worker to look for, and looking takes a second of each start.
-    arguments += ["--without-mingle", "--without-gossip", "-I", ",".join(["tests.support.switched_faults", *include])]
-    return Worker(installation, arguments, path, {**extra, "RNS_FAULT_FILE": str(path.with_suffix(".fault"))})
+    command += ["--without-mingle", "--without-gossip", "-I", ",".join(["tests.support.switched_faults", *include])]
+    return Worker(installation, command, path, {**extra, "RNS_FAULT_FILE": str(path.with_suffix(".fault"))})
 
 
 @cache
@@ -155,7 +163,13 @@ def working(
     installation: Installation, *, name: str = "worker", fault: str = "", include: Sequence[str] = (), **extra: str
 ) -> Iterator[Worker]:
     """A worker that is ready for messages; include: modules that it loads; extra: more environment."""
-    worker = worker_of(installation, name=name, include=include, **extra)
+    with started(worker_of(installation, name=name, include=include, **extra), fault=fault) as worker:
+        yield worker
+
+
+@contextmanager
+def started(worker: Worker, *, fault: str = "") -> Iterator[Worker]:
+    """The worker is ready for messages while inside."""
     worker.fault(fault)
     worker.start(" ready.")
     try:

@@ -21,6 +21,9 @@ _MODULES = (
     *("tasks.pipeline", "tasks.means", "tasks.engine.operations", "worker.lifecycle", "worker.transport"),
     *("celery.__main__", "celery.apps.worker", "celery.bin.celery", "celery.concurrency.prefork"),
     *("celery.worker.consumer", "celery.backends.redis", "kombu.transport.redis"),
+    # What a worker's process imports only in its first run.
+    *("_strptime", "sqlite3", "sqlalchemy.dialects.sqlite.pysqlite", "sqlalchemy.dialects.postgresql.psycopg2"),
+    *("tasks.engine.page.view", "tasks.engine.page.rendering"),
 )  # none of them reads a setting
 
 

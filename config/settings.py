@@ -147,8 +147,10 @@ def load_target(env: Mapping[str, str] | None = None, env_file: Path | EllipsisT
     path = _env_file(env) if isinstance(env_file, EllipsisType) else env_file
     found = gather(env, path, names=(name,), secret_names=(name,))
     if name not in found.texts:
-        faults = [fault for fault in found.faults if name in fault]
-        raise SettingsFault(tuple(faults or [_not_set(name)]))
+        named = [fault for fault in found.faults if name in fault]
+        # A file or a line that cannot be read may have held it; what else is wrong there is nothing to us.
+        unread = [fault for fault in found.faults if "cannot be read" in fault or "is not NAME=value" in fault]
+        raise SettingsFault(tuple(named or [*unread, _not_set(name)]))
     try:
         return DatabaseUrl.parse(found.texts[name]).direct()[0]
     except UrlFault as fault:

@@ -1,8 +1,10 @@
 """Where errors become sentences and exit codes, and where settings are read for a person who waits."""
 
+import os
 import sys
 import traceback
 from collections.abc import Callable, Collection
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -32,8 +34,15 @@ class ExplainingGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except (click.exceptions.Exit, click.ClickException, click.Abort, BrokenPipeError):
+        except (click.exceptions.Exit, click.ClickException, BrokenPipeError):
             raise
+        except click.Abort as unanswered:
+            # click makes the same of Ctrl-C at a question and of nobody there to answer it, as under cron
+            if isinstance(unanswered.__context__, KeyboardInterrupt):
+                _tell(ctx, "interrupted; nothing was changed")
+                ctx.exit(INTERRUPTED)
+            _tell(ctx, f"nobody answered, and nothing was changed; how to answer in the command: {_help_of(ctx)}")
+            ctx.exit(USAGE)
         except SettingsFault as fault:
             _tell(ctx, _settings_lines(fault))
             ctx.exit(USAGE)
@@ -78,6 +87,8 @@ def read_settings(*, without: Collection[str] = ()) -> Settings:
     remember_secrets(settings.secrets)
     for warning in settings.warnings:
         say(f"warning: {warning}")
+    if settings.unset and (folder := _folder_without_settings()):
+        say(f"note: {folder}")
     return settings
 
 
@@ -95,9 +106,21 @@ def _debugging(ctx: click.Context) -> bool:
     return bool(ctx.meta.get(_DEBUG))
 
 
+def _help_of(ctx: click.Context) -> str:
+    return f"{ctx.find_root().info_name} {ctx.invoked_subcommand} --help"
+
+
+def _folder_without_settings() -> str | None:
+    """At night most settings are missing because somebody stands in another folder."""
+    if os.environ.get("RNS_ENV_FILE") or Path(".env").is_file():
+        return None
+    return f"there is no .env in {Path.cwd()}: if it lies in another folder, go there and type this again"
+
+
 def _settings_lines(fault: SettingsFault) -> str:
     count = len(fault.faults)
-    lines = "".join(f"\n  {sentence}" for sentence in fault.faults)
+    folder = _folder_without_settings() if any(" is not set" in sentence for sentence in fault.faults) else None
+    lines = "".join(f"\n  {sentence}" for sentence in (*fault.faults, *([folder] if folder else ())))
     return f"{'a setting' if count == 1 else f'{count} settings'} cannot be used:{lines}"
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from config.settings import Settings
+from tasks.engine.errors import SettingsError
 from tasks.engine.journal import Journal
 from tasks.engine.overview import Overview, read_overview
 from tasks.engine.storage import atomic_write
@@ -24,6 +25,11 @@ def page_path(directory: Path) -> Path:
 
 def write_page(settings: Settings, journal: Journal | None) -> Path:
     """Write the page anew beside the dumps, for its owner only; returns where. journal: None when it was lost."""
+    if not settings.backup_dir.is_dir():
+        raise SettingsError(
+            f"there is no folder {settings.backup_dir.absolute()} for the status page: set BACKUP_DIR right, or make "
+            "a backup: railway-neon-sync run"
+        )
     path, overview = page_path(settings.backup_dir), _overview(settings, journal)
     for _ in range(_MOST_LOOKS):
         atomic_write(path, page_of(overview, untold(settings, journal)).encode())

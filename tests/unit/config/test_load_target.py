@@ -50,3 +50,13 @@ def test_without_it_the_one_sentence_names_it_and_shows_no_part_of_a_password(en
     assert said in str(raised.value)
     assert NAME in str(raised.value)
     assert "heim" not in str(raised.value)
+
+
+def test_a_file_or_a_line_that_may_have_held_it_and_cannot_be_read_is_told(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(f"RETENTION_DAY=7\n{URL}\n")
+    for path, said in ((tmp_path, "cannot be read"), (tmp_path / ".env", ", line 2, is not NAME=value")):
+        with pytest.raises(SettingsFault) as raised:
+            load_target({}, path)
+        told, unset = raised.value.faults
+        assert said in told
+        assert unset.startswith(f"{NAME} is not set")

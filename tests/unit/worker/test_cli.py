@@ -4,8 +4,10 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -39,6 +41,11 @@ def invoke(*arguments: str, ways: Ways | None = None, env: Mapping[str, str] = U
     return CliRunner().invoke(
         cli, arguments, obj=ways, env={**dict.fromkeys(names), **env}, prog_name="railway-neon-sync"
     )
+
+
+def ways_that_ask() -> Ways:
+    """A run that first asks a person."""
+    return Ways(here=lambda *_: Ended(report={"answer": click.prompt("May it?", err=True)}))
 
 
 def ways_that_raise(error: Exception) -> Ways:
@@ -98,6 +105,43 @@ def test_an_error_of_ours_is_one_sentence_and_ends_with_1(words: list[str]) -> N
     assert result.exit_code == 1
     assert result.stderr == "railway-neon-sync: the journal cannot be used: disk full\n"
     assert result.stdout == ""
+
+
+def test_a_question_that_nobody_is_there_to_answer_says_how_to_answer_it_beforehand() -> None:
+    result = invoke("run", "--here", ways=ways_that_ask())
+    assert (result.exit_code, "Aborted" in result.output) == (2, False)
+    assert "nobody answered, and nothing was changed" in result.stderr
+    assert result.stderr.endswith("railway-neon-sync run --help\n")
+
+
+def test_ctrl_c_at_a_question_is_told_and_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> str:
+        raise KeyboardInterrupt
+
+    def ask(*_: object) -> Ended:
+        monkeypatch.setattr("click.termui.visible_prompt_func", interrupted)
+        return Ended(report={"answer": click.prompt("May it?", err=True)})
+
+    result = invoke("run", "--here", ways=Ways(here=ask))
+    assert result.exit_code == 130
+    assert result.stderr.endswith("railway-neon-sync: interrupted; nothing was changed\n")
+
+
+def test_whoever_stands_in_the_wrong_folder_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    nothing = dict.fromkeys(("RNS_ENV_FILE", "DATABASE_URL"), "")
+    for words, code in ((["run"], 2), (["promote"], 2), (["list"], 0)):
+        result = invoke(*words, env=nothing)
+        assert (result.exit_code, f"there is no .env in {tmp_path}" in result.stderr) == (code, True), result.stderr
+    (tmp_path / ".env").write_text("RETENTION_DAYS=7\n")
+    assert "there is no .env" not in invoke("run", env=nothing).stderr
+
+
+def test_a_status_page_without_a_backup_directory_is_told_in_one_sentence(tmp_path: Path) -> None:
+    result = invoke("status", "--quick", "--html", env={**URLS, "BACKUP_DIR": str(tmp_path / "none")})
+    assert result.exit_code == 1
+    assert result.stderr.endswith("make a backup: railway-neon-sync run\n")
+    assert "unexpected" not in result.stderr
 
 
 @pytest.mark.parametrize("words", [["--debug", "run"], ["run", "--debug"]])

@@ -22,6 +22,7 @@ from tasks.engine.errors import BackupError, OffsiteFailed
 from tasks.engine.storage import (
     REPORTS_DIR,
     atomic_write,
+    ensure_private_dir,
     instant_of,
     manifest_path,
     parse_dump_name,
@@ -190,7 +191,8 @@ def choose(stored: Sequence[StoredDump], wanted: str) -> StoredDump:
 
 def fetch(settings: Settings, watch: Watch, dump: StoredDump) -> Path:
     """Bring a dump, its manifest and its report into the backup directory; returns the dump's path."""
-    offsite, final = Offsite(settings, watch), settings.backup_dir / dump.name
+    # Whoever fetches may have lost the disk, and the folder with it.
+    offsite, final = Offsite(settings, watch), ensure_private_dir(settings.backup_dir) / dump.name
     there = offsite.sizes()
     part = part_path(final)
     part.unlink(missing_ok=True)

@@ -309,6 +309,22 @@ def test_a_drill_measures_drops_and_is_remembered(copied: tuple[Installation, st
     assert installation.leftovers() == []
 
 
+def test_a_drill_that_cannot_be_remembered_tells_what_it_measured_all_the_same(
+    copied: tuple[Installation, str, str], tmp_path: Path
+) -> None:
+    installation, first, _ = copied
+    dump = str(installation.backup_dir / f"source_db_backup_{first}.sql")
+    (tmp_path / "file").touch()
+    new, bad = tmp_path / "new", tmp_path / "file" / "below"
+    for folder, remembered in ((new, True), (bad, False)):
+        told = command(installation, "drill", dump, "--json", BACKUP_DIR=str(folder))
+        assert (told.exit_code, json.loads(told.stdout)["ok"]) == (0, True), told.output
+        assert ("note: the drill is not remembered" in told.stderr, (folder / "drills.json").exists()) == (
+            not remembered,
+            remembered,
+        )
+
+
 def test_a_drill_needs_the_right_to_create_databases_and_says_so(
     source_server: PostgresServer, target_server: PostgresServer, valkey_server: ValkeyServer, tmp_path: Path
 ) -> None:

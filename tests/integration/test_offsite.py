@@ -1,6 +1,7 @@
 """Off-site copies in an S3 server: sent by the run, kept by the same rules, brought back, and never a run's failure."""
 
 import json
+import shutil
 import socket
 import subprocess
 import sys
@@ -126,14 +127,16 @@ def test_what_lies_there_is_brought_back_and_is_the_same(installation: Installat
     whole = dump.read_bytes()
     lost = [dump, installation.reports_dir / f"{report['stamp']}.json", dump.with_suffix(".manifest.json")]
     texts = [path.read_bytes() for path in lost]
-    for path in lost:
-        path.unlink()
+    kept = installation.backup_dir.rename(installation.home / "lost with its disk")
     listed = command(installation, "offsite", "--fetch", report["stamp"], "--json")
     assert json.loads(listed.stdout)[0]["stamp"] == report["stamp"]
     assert [path.read_bytes() for path in lost] == texts
+    assert installation.backup_dir.stat().st_mode & 0o777 == 0o700
     assert inspect_dump(dump).sha256 == report["source_dump"]["sha256"]
     assert (dump.read_bytes(), dump.stat().st_mode & 0o777) == (whole, 0o600)
     assert SECRET not in listed.stdout + listed.stderr
+    shutil.rmtree(installation.backup_dir)
+    kept.rename(installation.backup_dir)
 
 
 def test_old_dumps_expire_there_by_the_same_rules_and_nothing_else_does(

@@ -31,6 +31,8 @@ def explained() -> Iterator[None]:
             if "full" in reason
             else "move it away, the next run begins a new one: the reports beside it tell which dumps are verified"
             if "malformed" in reason or "not a database" in reason
+            else "it was deleted or replaced while this process worked: put it back, or start the worker again"
+            if "no such table" in reason
             else "see that BACKUP_DIR belongs to this user, or that JOURNAL_URL is right"
         )
         raise JournalUnavailable(f"the journal cannot be used: {reason}; {remedy}") from error

@@ -162,6 +162,12 @@ def test_a_journal_that_cannot_be_written_is_told_in_a_sentence(tmp_path: Path) 
         open_journal(tmp_path / "nowhere")
 
 
+def test_a_journal_that_was_deleted_while_a_process_works_with_it_is_told_so(journal: Journal, tmp_path: Path) -> None:
+    (tmp_path / "journal.sqlite3").unlink()
+    with pytest.raises(JournalUnavailable, match="put it back, or start the worker again"):
+        journal.runs()
+
+
 def test_a_journal_of_another_schema_version_is_refused(journal: Journal, tmp_path: Path) -> None:
     journal.remember("schema_version", "99")
     with pytest.raises(JournalUnavailable, match="99"):

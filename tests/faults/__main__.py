@@ -6,6 +6,7 @@ import shlex
 import signal
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
 from tests.faults.document import PAGE, Page, commit, put_part
@@ -32,7 +33,7 @@ def main() -> int:
     matrix.play([*planned, *chance], lanes=options.lanes)
     text = Page(
         verdicts=matrix.verdicts,
-        command=f"python -m tests.faults {shlex.join(sys.argv[1:])}" if sys.argv[1:] else "make faults",
+        command=_typed(sys.argv[1:]),
         commit=commit(),
         took_s=time.monotonic() - began,
         seed=seed,
@@ -42,6 +43,12 @@ def main() -> int:
     put_part(options.page, "faults", text)
     tell(f"written: {options.page}\n{text}")
     return int(any(verdict.failures for verdict in matrix.verdicts))
+
+
+def _typed(words: list[str]) -> str:
+    """What was asked for; where the page and the logs went to is nobody's business."""
+    asked = [word for before, word in pairwise(["", *words]) if not {before, word} & {"--logs", "--page"}]
+    return f"python -m tests.faults {shlex.join(asked)}" if asked else "make faults"
 
 
 def _options() -> argparse.Namespace:

@@ -78,8 +78,18 @@ def restore(*, dump: str, to: str | None, yes_overwrite: str | None, keys: tuple
         click.echo(f"note: {note}")
     if done.safety_backup:
         click.echo(f"what it held before is in {done.safety_backup}")
-    click.echo("scheduled runs into it are held from now on; to let them overwrite it: railway-neon-sync adopt;")
-    click.echo("if the application goes on there: railway-neon-sync promote")
+    for line in _what_next(is_target=place.identity == settings.target.identity):
+        click.echo(line)
+
+
+def _what_next(*, is_target: bool) -> tuple[str, ...]:
+    """`adopt` and `promote` act on the backup database: for another one they would decide the wrong thing."""
+    if not is_target:
+        return ("runs into it are held, should RAILWAY_BACKUP_DB_URL ever name it; adopt and promote are not about it",)
+    return (
+        "scheduled runs into it are held from now on; to let them overwrite it: railway-neon-sync adopt;",
+        "if the application goes on there: railway-neon-sync promote",
+    )
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from tasks.engine.finishing import finish
 from tasks.engine.manifest import Manifest, read_manifest
 from tasks.engine.mark import Mark, TargetState, read_state
 from tasks.engine.proof import demand_equal
-from tasks.engine.rejecting import keep_what_was_written, put_back_by_swap, put_back_in_place
+from tasks.engine.rejecting import keep_what_was_replaced, keep_what_was_written, put_back_by_swap, put_back_in_place
 from tasks.engine.replacing import fence
 from tasks.engine.replacing.swap import drop_own_databases
 from tasks.engine.run import Run
@@ -67,6 +67,7 @@ def settle(run: Run, cause: str, *, held: bool = False) -> Ending:
         log.warning("🔄 ROLLING BACK: Restoring from safety backup...", extra={"event": "rolling_back"})
     keep_what_was_written(run, source)  # a rollback that was cut off after it had renamed
     if overtaken:
+        keep_what_was_replaced(run, safety)
         drop_own_databases(run)
         return _end_overtaken(run, state.mark if state else None, cause)
     return _end_unpublished(run, state, safety, cause, held=held)
@@ -108,6 +109,8 @@ def _end_sessions_of_dumps(run: Run) -> None:
 def _end_published(run: Run, state: TargetState, source: Manifest, safety: Manifest, cause: str) -> Ending:
     """The new content is in place, proved before it was published, and its verification is not finished."""
     if state.mark is not None and state.mark.promoted is not None:
+        keep_what_was_replaced(run, safety)
+        drop_own_databases(run)
         return Ending(
             outcome="held",
             error=f"the backup database {run.target_name} was promoted on {state.mark.promoted}, while this run "

@@ -38,16 +38,40 @@ def keep_what_was_written(run: Run, source: Manifest, *, differs: bool = False) 
     """If the copy was published and is not what was published any more: into a file. Nothing without such a copy."""
     if run.facts["method"] != "swap":
         return
-    with run.target.open(run.facts["maintenance"], autocommit=True) as connection:
-        state = read_state(connection, run.incoming_name)
-        half_dropped = connection.exec_driver_sql(_IS_HALF_DROPPED, {"name": run.incoming_name}).scalar_one_or_none()
-    if half_dropped:
-        return  # it was looked at before somebody began to drop it, and nobody can connect to it any more
+    state = _state_beside(run, run.incoming_name)
     if state is None or state.mark is None or state.mark.run_id != run.id:
         return  # the mark is set when a copy is published, and follows its database through the renames
-    copy = replace(run.target, url=run.target.url.with_database(run.incoming_name))
+    copy = _beside(run, run.incoming_name)
     if differs or not unchanged(_read(copy), source.content):
         _keep(run, copy)
+
+
+def keep_what_was_replaced(run: Run, safety: Manifest) -> None:
+    """Where swap replaced the old content and nobody will put it back: into a file, if it is not the safety backup's.
+
+    Not best effort: it raises, and the run is ended later, since what was written at the last moment is only there.
+    """
+    if run.facts["method"] != "swap" or _state_beside(run, run.previous_name) is None:
+        return
+    previous = _beside(run, run.previous_name)
+    if unchanged(_read(previous), safety.content):
+        return
+    kept = keep_rejected(run, previous)
+    run.warn(
+        f"somebody wrote to the backup database after its safety backup and before it was replaced: all that it held "
+        f"is kept as {kept.file}, and no retention deletes that file"
+    )
+
+
+def _state_beside(run: Run, name: str) -> TargetState | None:
+    """None also for one that somebody began to drop: it was looked at before, and nobody can connect to it any more."""
+    with run.target.open(run.facts["maintenance"], autocommit=True) as connection:
+        half_dropped = connection.exec_driver_sql(_IS_HALF_DROPPED, {"name": name}).scalar_one_or_none()
+        return None if half_dropped else read_state(connection, name)
+
+
+def _beside(run: Run, name: str) -> Server:
+    return replace(run.target, url=run.target.url.with_database(name))
 
 
 def put_back_in_place(run: Run, safety: Manifest, published: TargetState, comment: str | None) -> None:

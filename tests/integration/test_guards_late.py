@@ -172,3 +172,26 @@ def test_a_write_between_the_keeping_and_the_putting_back_is_kept_too(
         assert held.report["outcome"] == "rolled_back", held.report["error"]
     assert still_there(installation) == {"written 3", "written 4"}
     assert ask(installation.target, WRITTEN) == []
+
+
+@pytest.mark.parametrize(
+    ("decide", "outcome"), [(stewardship.promote, "held"), (stewardship.adopt, "failed")], ids=["promoted", "adopted"]
+)
+def test_a_late_write_to_what_was_replaced_is_kept_although_people_decided_about_the_copy(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch, decide: Decision, outcome: str
+) -> None:
+    """swap: it is looked at again after the renames, and here nobody verifies any more."""
+    with held_at(installation, "check_guards.done", RESTORE_METHOD="swap") as held:
+        installation.on_target(WRITE.format(number=5))
+        gate = installation.home / "published"
+        monkeypatch.setenv("RNS_FAULT", f"publish.after=wait:{gate}")
+        held.go_on()
+        while not gate.with_name("published.reached").exists():
+            time.sleep(0.01)
+        decide(target_of(installation), now=datetime.now(UTC))
+        monkeypatch.delenv("RNS_FAULT")
+        gate.touch()
+        assert held.report["outcome"] == outcome, held.report["error"]
+    assert still_there(installation) == {"written 5"}
+    assert installation.run_here()["outcome"] in {"held", "succeeded"}  # whatever it sweeps
+    assert still_there(installation) == {"written 5"}

@@ -11,6 +11,7 @@ from tests.docs.documents import ROOT, blocks
 from tests.support.command import command
 from tests.support.installation import CHANGES, installed
 from tests.support.listener import listening
+from worker.cli import cli
 from worker.demo.servers import PostgresServer, ValkeyServer
 
 EXAMPLES = {
@@ -79,8 +80,6 @@ def printed(
 
 
 def test_every_command_with_json_has_an_example() -> None:
-    from worker.cli import cli  # noqa: PLC0415
-
     with_json = {name for name, one in cli.commands.items() if any("--json" in option.opts for option in one.params)}
     assert with_json == set(EXAMPLES) == set(COMMANDS)
 

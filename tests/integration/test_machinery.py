@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 
 import pytest
-from kombu import pools
+from celery import Celery
 
 from tasks.engine.errors import BackupError
 from worker.demo.servers import ValkeyServer
@@ -43,15 +43,20 @@ def test_a_broker_that_takes_connections_and_says_nothing_is_given_up_within_sec
 def test_a_question_needs_no_second_connection_out_of_a_pool_that_may_have_but_one(
     broker: Broker, valkey_server: ValkeyServer
 ) -> None:
-    before = pools.get_limit()  # type: ignore[no-untyped-call] # kombu has few types
     broker(valkey_server.url(0))
-    assert impatient_app().pool.limit == before
-    # what another application of this process does by its own options
-    pools.set_limit(1)  # type: ignore[no-untyped-call]
+    limit = impatient_app().pool.limit
+    assert _pool_limit(valkey_server, 1) == 1  # one number for all applications of a process
     try:
         assert ask_machinery() == Machinery()
     finally:
-        pools.set_limit(before)  # type: ignore[no-untyped-call]
+        assert _pool_limit(valkey_server, limit) == limit
+
+
+def _pool_limit(valkey: ValkeyServer, limit: int) -> int:
+    """What another application of this process sets by its own options."""
+    with Celery("another", broker=valkey.url(0), set_as_current=False) as another:
+        another.conf.broker_pool_limit = limit
+        return int(another.pool.limit)
 
 
 def test_a_broker_that_refuses_the_password_is_told_as_that(broker: Broker, valkey_server: ValkeyServer) -> None:

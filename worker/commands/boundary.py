@@ -49,6 +49,9 @@ class ExplainingGroup(click.Group):
         except BackupError as error:
             _tell(ctx, str(error))
             ctx.exit(FAILED)
+        except PermissionError as error:
+            _tell(ctx, f"this user may not open {error.filename}: type it as the user who runs the worker (sudo -u)")
+            ctx.exit(FAILED)
         except KeyboardInterrupt:
             ctx.exit(INTERRUPTED)
         except Exception as error:  # noqa: BLE001 - the last resort: a bug, told as such

@@ -93,13 +93,19 @@ def _target() -> "Iterator[Server]":
     url = load_target()
     remember_secrets(url.secrets)
     with Watch("this command", _LIMIT_S) as watch:
-        yield Server(
-            role="target",
-            url=url,
-            application_name="railway-neon-sync/command",
-            watch=watch,
-            connect_timeout_s=_CONNECT_TIMEOUT_S,
-        )
+        try:
+            yield Server(
+                role="target",
+                url=url,
+                application_name="railway-neon-sync/command",
+                watch=watch,
+                connect_timeout_s=_CONNECT_TIMEOUT_S,
+            )
+        except KeyboardInterrupt:
+            say(
+                "interrupted; whether it was done just before, only the database knows: type it again, that is harmless"
+            )
+            raise
 
 
 def demand_name(name: str, given: str | None) -> None:

@@ -107,6 +107,26 @@ def test_an_error_of_ours_is_one_sentence_and_ends_with_1(words: list[str]) -> N
     assert result.stdout == ""
 
 
+def test_another_users_files_are_told_as_that() -> None:
+    refused = PermissionError(13, "Permission denied", "/backups/journal.sqlite3")
+    result = invoke("run", "--here", ways=ways_that_raise(refused))
+    assert result.exit_code == 1
+    assert "this user may not open /backups/journal.sqlite3" in result.stderr
+    assert "unexpected" not in result.stderr
+
+
+def test_ctrl_c_while_the_program_still_loads_shows_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "click.py").write_text("raise KeyboardInterrupt")
+    done = subprocess.run(
+        [sys.executable, "-m", "worker", "--help"],
+        env={"PYTHONPATH": f"{tmp_path}:{Path(__file__).parents[3]}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (130, "railway-neon-sync: interrupted; nothing was begun\n")
+
+
 def test_a_question_that_nobody_is_there_to_answer_says_how_to_answer_it_beforehand() -> None:
     result = invoke("run", "--here", ways=ways_that_ask())
     assert (result.exit_code, "Aborted" in result.output) == (2, False)

@@ -112,6 +112,7 @@ def test_list_tells_runs_and_dumps(copied: tuple[Installation, str, str]) -> Non
     assert json.loads(command(installation, "list", "--outcome", "held", "--json").stdout)["runs"] == []
     assert "no such run is remembered here" in command(installation, "list", "--outcome", "held").stderr
     assert command(installation, "list", "--outcome", "heldd").exit_code == 2
+    assert command(installation, "list", "--dumps", "--last", "3").exit_code == 2
     assert f"source_db_backup_{first}.sql" in command(installation, "list", "--dumps").stdout
 
 
@@ -201,6 +202,7 @@ def test_a_restored_older_copy_holds_the_next_run_until_it_is_adopted(
         done = command(installation, *wanted, typed=f"{installation.target_name}\n")
         assert done.exit_code == 0, done.output
         assert "runs into it are held from now on" in done.stdout
+        assert "railway-neon-sync promote" in done.stdout
         assert ask(installation.target, "SELECT count(*) > 0 FROM transactions") == [(True,)]
         assert ask(installation.target, "SELECT to_regclass('somebody_wrote') IS NULL") == [(True,)]
         [saved] = [path for path in installation.backup_dir.glob("backup_safety_*.sql") if path.name in done.stdout]
@@ -260,6 +262,8 @@ def test_when_a_database_or_its_address_is_gone_what_does_not_need_it_works_all_
         extra = {**unset, "DATABASE_URL": gone, "RESTORE_TO_URL": url}
         done = command(installation, "restore", "last", "--yes-overwrite", name, **extra)
         assert (done.exit_code, said in done.stderr) == (0, True), done.output
+        # adopt and promote would decide about the backup database
+        assert "railway-neon-sync" not in done.stdout
         assert ask(dsn, ROWS) == [(60,)]
     assert command(installation, "promote", DATABASE_URL="", RAILWAY_BACKUP_DB_URL=url).exit_code == 0
 

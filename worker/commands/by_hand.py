@@ -29,7 +29,7 @@ _LIMIT_S = 6 * 3600.0  # a person waits, and may interrupt it at any time
 _FAREWELL_S = 5.0
 _INTERRUPTED = {
     "verify": "interrupted; nothing was changed",
-    "drill": "interrupted; the scratch database is dropped, and nothing is remembered",
+    "drill": "interrupted; nothing is remembered, and the scratch database is dropped now or by the next drill",
     "restore": (
         "interrupted: the database holds either all that it held or the whole dump, proved, and nothing in between; "
         "its comment says which; this command, typed again, looks first"

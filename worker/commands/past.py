@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 from rich.text import Text
 
@@ -56,8 +57,11 @@ def complete_runs(_ctx: click.Context, _parameter: click.Parameter, begun: str) 
 @click.option("--dumps", is_flag=True, help="The dump files in place of the runs.")
 @click.option("--json", "as_json", is_flag=True, help="Runs and dumps as JSON on standard output.")
 @debug_option
-def list_runs(*, count: int, outcomes: Sequence[str], dumps: bool, as_json: bool) -> None:
+@click.pass_context
+def list_runs(ctx: click.Context, *, count: int, outcomes: Sequence[str], dumps: bool, as_json: bool) -> None:
     """The runs that are remembered, the newest first, or the dump files."""
+    if dumps and (outcomes or ctx.get_parameter_source("count") is ParameterSource.COMMANDLINE):
+        raise click.UsageError("--dumps shows every dump file: --last and --outcome choose among runs")
     from tasks.engine.history import journal_if_there  # noqa: PLC0415 - no other command waits for the engine
     from tasks.engine.overview import read_overview  # noqa: PLC0415
     from tasks.engine.plain import plain  # noqa: PLC0415

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from config.settings import URLS, Settings
+from tasks.engine.wording import counted
 from worker.commands.boundary import debug_option, read_settings, say
 from worker.commands.by_hand import by_hand, complete_dumps, demand_quiet_now, path_of
 from worker.commands.places import HELP, complete_places, identity_option, read_place
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
 
     The dump is examined first; what the database holds is saved as backup_safety_<stamp>.sql; the new content is
     prepared, proved and published in one act, as a run does it. The source is refused, and so is a database that was
-    promoted. Afterwards runs into that database are held until somebody says `adopt` or `promote`.
+    promoted. Afterwards runs into that database are held; if it is the backup database, until somebody says `adopt`
+    or `promote`.
     """
 )
 @click.argument("dump", shell_complete=complete_dumps)
@@ -70,26 +72,23 @@ def restore(*, dump: str, to: str | None, yes_overwrite: str | None, keys: tuple
     if as_json:
         print_json(facts)
         return
+    held = f"{counted(facts['tables'], 'table')} with {counted(facts['rows'], 'row')}"
     click.echo(
-        f"restored: database {place.dbname} at {place.host}:{place.port} holds {facts['tables']} tables with "
-        f"{facts['rows']} rows, as of {facts['snapshot_at']}; proved, by {done.method}, in {done.seconds:.1f} s"
+        f"restored: database {place.dbname} at {place.host}:{place.port} holds {held}, as of "
+        f"{facts['snapshot_at']}; proved, by {done.method}, in {done.seconds:.1f} s"
     )
     for note in done.notes:
         click.echo(f"note: {note}")
     if done.safety_backup:
         click.echo(f"what it held before is in {done.safety_backup}")
-    for line in _what_next(is_target=place.identity == settings.target.identity):
-        click.echo(line)
-
-
-def _what_next(*, is_target: bool) -> tuple[str, ...]:
-    """`adopt` and `promote` act on the backup database: for another one they would decide the wrong thing."""
-    if not is_target:
-        return ("runs into it are held, should RAILWAY_BACKUP_DB_URL ever name it; adopt and promote are not about it",)
-    return (
-        "scheduled runs into it are held from now on; to let them overwrite it: railway-neon-sync adopt;",
-        "if the application goes on there: railway-neon-sync promote",
-    )
+    if place.identity != settings.target.identity:
+        click.echo(
+            "RAILWAY_BACKUP_DB_URL does not name this database: adopt and promote are not about it, and a run into it "
+            "would be held"
+        )
+        return
+    click.echo("scheduled runs into it are held from now on; to let them overwrite it: railway-neon-sync adopt;")
+    click.echo("if the application goes on there: railway-neon-sync promote")
 
 
 @contextmanager
@@ -106,11 +105,10 @@ def _stamped(settings: Settings, now: datetime) -> Iterator[str]:
 
 def _tell(prospect: "Prospect", database: str) -> None:
     manifest, content = prospect.manifest, prospect.manifest.content
-    rows = sum(table.rows for table in content.tables)
-    say(
-        f"The dump {prospect.dump.name} holds {len(content.tables)} tables with {rows} rows, as of {manifest.taken_at}."
-    )
-    holds = "is empty" if prospect.empty else f"holds {len(prospect.content.tables)} tables with {prospect.rows} rows"
+    tables, rows = counted(len(content.tables), "table"), counted(sum(table.rows for table in content.tables), "row")
+    say(f"The dump {prospect.dump.name} holds {tables} with {rows}, as of {manifest.taken_at}.")
+    held = f"{counted(len(prospect.content.tables), 'table')} with {counted(prospect.rows, 'row')}"
+    holds = "is empty" if prospect.empty else f"holds {held}"
     mark = prospect.state.mark
     marked = "" if mark is None else f", the copy of {mark.snapshot_at}"
     foreign = " and no mark of ours: it might be somebody else's" if mark is None and not prospect.empty else ""

@@ -68,7 +68,7 @@ def test_the_report_tells_what_nobody_told_and_nothing_twice() -> None:
 
 def test_a_terminal_keeps_a_line_for_each_step_that_is_over() -> None:
     stream = io.StringIO()
-    console = Console(file=stream, force_terminal=True, width=100, color_system=None)
+    console = Console(file=stream, force_terminal=True, width=100, color_system=None, _environ={"TERM": "xterm"})
     display = TerminalDisplay(console)
     steps = Steps(display)
     steps.working("restore_target", "[1 of 6 tables]")

@@ -14,7 +14,7 @@ from config.logs import log_context
 from config.schedule import MANUAL
 from tasks import framing, messages
 from tasks.engine import beginning, finishing
-from tasks.engine.closing import close_run, look_and_deliver, tell_again
+from tasks.engine.closing import close_run, forget_half_written, look_and_deliver, tell_again
 from tasks.engine.errors import BackupError
 from tasks.engine.faultpoints import fault_point
 from tasks.engine.metrics import write_metrics_or_tell
@@ -218,7 +218,7 @@ def _end_the_dead(means: Means, closer: str) -> list[str]:
 
 
 def _catch_up(means: Means) -> list[str]:
-    """Slots that nobody started, stamps that nobody bears, outcomes that were not told."""
+    """Slots that nobody started, stamps that nobody bears, files half written, outcomes that were not told."""
     done = []
     for run_id in beginning.record_missed(means.settings, means.journal, framing.now()):
         record = means.journal.run(run_id)
@@ -226,6 +226,7 @@ def _catch_up(means: Means) -> list[str]:
             _close(means, run_id, beginning.missed_ending(record))
             done.append(f"run {run_id}: missed")
     beginning.forget_reservations(means.settings, means.journal, framing.now())
+    forget_half_written(means.settings, framing.now(), silent_s=beginning.HANDOVER_ALLOWANCE_S)
     tell_again(settings=means.settings, journal=means.journal, lease=means.lease, tell=means.tell)
     return done
 

@@ -1,5 +1,6 @@
 """The end of a run: the outcome is written once, then told everywhere, again if the telling was cut off."""
 
+import glob
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -11,15 +12,16 @@ from typing import Any
 
 from config.logs import cleaned, log_context
 from config.settings import Settings
+from tasks.engine.drills import FILE as DRILLS_FILE
 from tasks.engine.errors import BackupError
 from tasks.engine.faultpoints import fault_point
 from tasks.engine.journal import Journal, RunRecord
 from tasks.engine.lease import Lease
 from tasks.engine.metrics import write_metrics_or_tell
-from tasks.engine.page.writing import write_page_or_tell
+from tasks.engine.page.writing import page_path, write_page_or_tell
 from tasks.engine.recovery import Ending
 from tasks.engine.report import build_report
-from tasks.engine.storage import PART_SUFFIX, atomic_write, report_path, run_key_path
+from tasks.engine.storage import PART_SUFFIX, atomic_write, is_regular, report_path, run_key_path
 from tasks.engine.telling.announce import announce, look
 from tasks.engine.telling.delivery import deliver, sentences, untold
 from tasks.engine.telling.outbox import Undelivered
@@ -157,6 +159,16 @@ def write_report(report: Mapping[str, Any], settings: Settings) -> None:
     # The stamp's reservation, and what a crash left: after the report stands, so that nobody who loses his misses it.
     for part in path.parent.glob(f"{path.name}*{PART_SUFFIX}"):
         part.unlink(missing_ok=True)
+
+
+def forget_half_written(settings: Settings, now: datetime, *, silent_s: float) -> None:
+    """Parts of page, metrics and drills whose writer was killed; silent_s: after so long nobody writes one any more."""
+    directory = settings.backup_dir
+    for path in (page_path(directory), settings.metrics_file, directory / DRILLS_FILE):
+        for part in path.parent.glob(f"{glob.escape(path.name)}.*{PART_SUFFIX}"):
+            with suppress(FileNotFoundError):  # its writer lives, and has just given it its name
+                if is_regular(part) and now.timestamp() - part.stat().st_mtime > silent_s:
+                    part.unlink()
 
 
 def _log_outcome(report: Mapping[str, Any]) -> None:

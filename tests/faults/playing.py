@@ -25,6 +25,7 @@ def play(scene: Scene, cell: Cell) -> Verdict:
     `follow` when none does.
     """
     verdict = Verdict(cell)
+    scene.tend()
     scene.change_source()
     before = Before(scene.known, len(scene.worker.log.read_bytes()))
     if scene.reader:

@@ -11,6 +11,7 @@ from pathlib import Path
 from tests.faults.hurried_times import REDIS_GONE_S, REDIS_LONG_GONE_S
 from tests.faults.scene import Scene
 from tests.support.installation import tell
+from tests.support.workers import wait_until
 
 Strike = Callable[[Scene, int], None]
 NETWORK_GONE_S = 4.0
@@ -26,12 +27,19 @@ def child(_: Scene, pid: int) -> None:
 def main(scene: Scene, _: int) -> None:
     """The worker's main process."""
     _signal(scene.worker.pid, signal.SIGKILL)
+    _wait_for_its_end(scene)
 
 
 def group(scene: Scene, _: int) -> None:
     """The whole worker."""
     with suppress(ProcessLookupError):
         os.killpg(scene.worker.pid, signal.SIGKILL)
+    _wait_for_its_end(scene)
+
+
+def _wait_for_its_end(scene: Scene) -> None:
+    """A run that had its outcome already would else be followed by the next cell before a supervisor sees a death."""
+    wait_until(scene.worker.ended, "the worker to end")
 
 
 def paused(_: Scene, pid: int) -> None:

@@ -1,14 +1,16 @@
 """The end of a run is told by whoever finds it untold, also by several at once."""
 
 import json
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from config.settings import Settings, load_settings
-from tasks.engine.closing import write_report
+from tasks.engine.closing import forget_half_written, write_report
 from tasks.engine.storage import report_path
 
 _STAMP = "20260102_030405"
@@ -53,3 +55,15 @@ def test_the_reservation_and_what_a_crash_left_are_gone_once_the_report_stands(s
         path.with_name(f"{path.name}.{left}").touch()
     write_report(_REPORT, settings)
     assert stands_alone(settings)
+
+
+def test_what_a_killed_writer_left_of_page_and_metrics_goes_and_what_is_being_written_stays(settings: Settings) -> None:
+    folder = settings.backup_dir
+    left = ["status.html.0a1b2c3d.part", "metrics.prom.26312d86.part", "drills.json.00000000.part"]
+    kept = ["source_db_backup_20260102_030405.sql.part", "metrics.prom", "somebodys.0a1b2c3d.part"]
+    for name in (*left, *kept, "metrics.prom.ffffffff.part"):
+        (folder / name).touch()
+    for name in (*left, *kept):
+        os.utime(folder / name, (1, 1))
+    forget_half_written(settings, datetime.now(UTC), silent_s=60)
+    assert {path.name for path in folder.iterdir() if path.is_file()} == {*kept, "metrics.prom.ffffffff.part"}

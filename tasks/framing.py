@@ -235,12 +235,13 @@ def _renew_lease(means: Means, run_id: str, ttl_s: float) -> None:
 
 @contextmanager
 def _shown(means: Means, run: Run, name: str, show: Show | None) -> Iterator[None]:
-    last: list[Position] = []
+    last = ""
 
     def look() -> None:
+        nonlocal last
         position = run.progress.position
-        if last != [position]:
-            last[:] = [position]
+        if last != str(position):  # as people see it: the figures behind the words move all the time
+            last = str(position)
             if show is not None:
                 show(run, name, position)
             if means.observe is not None:

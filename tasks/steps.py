@@ -102,7 +102,12 @@ def _show_in(task: Task) -> framing.Show | None:
     task_id, name, worker = task.request.id, task.name, task.request.hostname
 
     def show(run: Run, step: str, position: Position) -> None:
-        meta = {"step": step, "position": str(position)}
+        meta = {
+            "step": step,
+            "position": str(position),
+            "bytes_per_second": position.bytes_per_s and round(position.bytes_per_s),
+            "seconds_left": position.left_s and round(position.left_s),
+        }
         show_progress(task_id, name, meta, worker=worker)
         record = run.journal.run(run.id)
         if record is not None and record.state == "open":

@@ -4,6 +4,7 @@ On a terminal with a spinner and colours, elsewhere as plain lines.
 """
 
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol, TextIO
@@ -33,14 +34,31 @@ class Display(Protocol):
         """Something beside the steps."""
 
 
+class Calm:
+    """What is worth a line: something new at once, how far it is once in a while."""
+
+    def __init__(self, *, every_s: float = 10.0, clock: Callable[[], float] = time.monotonic) -> None:
+        self._every_s, self._clock = every_s, clock
+        self._what, self._at_s = "", clock()
+
+    def worth_a_line(self, what: str) -> bool:
+        """what: is done now."""
+        now_s = self._clock()
+        if what == self._what and now_s - self._at_s < self._every_s:
+            return False
+        self._what, self._at_s = what, now_s
+        return True
+
+
 class PlainDisplay:
     """One line for each thing that happens."""
 
-    def __init__(self, stream: TextIO, clean: Callable[[str], str] = str) -> None:
-        self._stream, self._clean = stream, clean
+    def __init__(self, stream: TextIO, clean: Callable[[str], str] = str, calm: Calm | None = None) -> None:
+        self._stream, self._clean, self._calm = stream, clean, calm or Calm()
 
     def working(self, step: str, doing: str) -> None:
-        self.note(f"{title(step)}: {doing}" if doing else f"{title(step)} ...")
+        if self._calm.worth_a_line(f"{step}, {doing.partition(', ')[0]}"):
+            self.note(f"{title(step)}: {doing}" if doing else f"{title(step)} ...")
 
     def ended(self, step: str, *, good: bool, seconds: float | None, summary: str) -> None:
         took = "" if seconds is None else f" in {seconds:.1f} s"
@@ -136,7 +154,7 @@ def showing(clean: Callable[[str], str], stream: TextIO | None = None) -> Iterat
     """Steps shown on a stream, standard error when none is given. `clean` is asked for every text."""
     stream = sys.stderr if stream is None else stream
     console = Console(file=stream)
-    if not console.is_terminal:
+    if not moves(console):
         yield Steps(PlainDisplay(stream, clean))
         return
     display = TerminalDisplay(console, clean)
@@ -144,6 +162,11 @@ def showing(clean: Callable[[str], str], stream: TextIO | None = None) -> Iterat
         yield Steps(display)
     finally:
         display.stop()
+
+
+def moves(console: Console) -> bool:
+    """Whether it can show what changes in its place; a dumb terminal would show nothing until the end."""
+    return console.is_terminal and not console.is_dumb_terminal
 
 
 def title(step: str) -> str:

@@ -74,7 +74,8 @@ def logging_observer(*, every_s: float = 10.0, clock: Callable[[], float] = time
         nonlocal last
         if clock() - last >= every_s:
             last = clock()
-            log.info("%s: %s", step, position, extra={"event": "progress", "step": step})
+            pace = {"bytes_per_second": position.bytes_per_s, "seconds_left": position.left_s}
+            log.info("%s: %s", step, position, extra={"event": "progress", "step": step, **pace})
 
     return observe
 

@@ -1,4 +1,4 @@
-"""How far a long command is: a bar on a terminal, a line for each new thing elsewhere. On standard error."""
+"""How far a long command is: a bar on a terminal, elsewhere lines, one in a while. On standard error."""
 
 import sys
 import threading
@@ -11,6 +11,7 @@ from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
 from tasks.engine.progress import Position, Progress
+from worker.display import Calm, moves
 
 _LOOK_S = 0.1
 
@@ -20,7 +21,7 @@ def progress_shown(progress: Progress, stream: TextIO | None = None) -> Iterator
     """While inside, the progress is shown."""
     stream = sys.stderr if stream is None else stream
     console = Console(file=stream)
-    if not console.is_terminal:
+    if not moves(console):
         with _looked_at(progress, _Lines(stream).show):
             yield
         return
@@ -30,13 +31,15 @@ def progress_shown(progress: Progress, stream: TextIO | None = None) -> Iterator
 
 
 class _Lines:
-    def __init__(self, stream: TextIO) -> None:
-        self._stream, self._doing = stream, ""
+    def __init__(self, stream: TextIO, calm: Calm | None = None) -> None:
+        self._stream, self._calm = stream, calm or Calm()
+        self._doing = self._told = ""
 
     def show(self, position: Position) -> None:
-        if position.doing and position.doing != self._doing:
-            self._doing = position.doing
-            self._stream.write(f"{position.doing} ...\n")
+        text, begins = str(position), position.doing != self._doing
+        if position.doing and text != self._told and self._calm.worth_a_line(position.doing):
+            self._doing, self._told = position.doing, text
+            self._stream.write(f"{position.doing} ...\n" if begins else f"{text}\n")
             self._stream.flush()
 
 

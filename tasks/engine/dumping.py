@@ -95,11 +95,13 @@ def _dump(run: Run, server: Server, final: Path, *, kind: DumpKind, keep_owners:
     with open_snapshot(server, lock_timeout_s=lock_timeout_s) as snapshot, _removed_unless_published(part):
         major = server_major(snapshot.connection)
         client = choose_client(major, bin_dir=run.settings.pg_bin_dir, what=kind if kind == "source" else "target")
-        run.progress.begin("reading and dumping", of_bytes=_size(snapshot.connection))
+        plain = form_of(part.name).plain
+        # What is packed is told by its bytes on disk, and nobody knows how many they will be.
+        run.progress.begin("reading and dumping", of_bytes=_size(snapshot.connection) if plain else 0, guessed=True)
         described = _describe(snapshot, kind)  # before the reading begins: the session serves one thread at a time
         command = dump_command(
             client,
-            file=part if form_of(part.name).plain else None,
+            file=part if plain else None,
             snapshot=snapshot.name,
             encoding=described["properties"]["encoding"],
             keep_owners=keep_owners,
@@ -124,6 +126,7 @@ def _dump_and_read(
         reading = pool.submit(copy_context().run, _read, run, server, snapshot, privileges)
         try:
             _run_pg_dump(run, server, command, part)
+            run.progress.bytes_done(part.stat().st_size)
         except BackupError as error:
             run.watch.fail(_first_cause(reading, error))
             raise
@@ -201,7 +204,7 @@ def _finish(
 ) -> Manifest:
     """Examine the file, hold it against the content, give it its name, and write the manifest."""
     with _removed_unless_published(part):
-        run.progress.begin("examining the dump", of_bytes=part.stat().st_size)
+        run.progress.begin("examining the dump", of_bytes=part.stat().st_size if form_of(part.name).plain else 0)
         facts = inspect_dump(part, keys=keys_of(run), progress=run.progress.bytes_done)
         account_for_rows(facts, content)
         content = with_sequences(content, {name: (v.last_value, v.is_called) for name, v in facts.sequences.items()})

@@ -105,7 +105,7 @@ class _Dump:
         return found
 
     def read(self) -> str:
-        self._progress.begin("reading the dump", of_bytes=self._path.stat().st_size)
+        self._progress.begin("reading the dump", of_bytes=self.manifest.size_bytes)
         self._facts = inspect_dump(self._path, keys=self._keys, progress=self._progress.bytes_done)
         if self._facts.sha256 != self.manifest.sha256:
             raise DumpRefused(f"what it holds has the SHA-256 {self._facts.sha256} and not {self.manifest.sha256}")

@@ -6,7 +6,7 @@ import logging
 from rich.console import Console
 
 from tasks.pipeline import ORDER
-from worker.display import TITLES, PlainDisplay, Steps, TerminalDisplay, showing
+from worker.display import TITLES, Calm, PlainDisplay, Steps, TerminalDisplay, showing
 from worker.here import StepLines
 
 
@@ -31,6 +31,21 @@ def test_news_from_several_sources_are_told_once() -> None:
         "count and dump the source ...",
         "count and dump the source: 1 of 6 tables",
         "count and dump the source done in 1.3 s: 6 tables",
+    ]
+
+
+def test_lines_of_a_log_say_each_new_thing_at_once_and_how_far_it_is_once_in_a_while() -> None:
+    stream, now = io.StringIO(), [0.0]
+    steps = Steps(PlainDisplay(stream, calm=Calm(clock=lambda: now[0])))
+    for second in range(25):
+        now[0] = float(second)
+        steps.working("restore_target", f"loading, {second} MB")
+    steps.working("restore_target", "proving the copy")
+    assert stream.getvalue().splitlines() == [
+        "restore, prove, publish: loading, 0 MB",
+        "restore, prove, publish: loading, 10 MB",
+        "restore, prove, publish: loading, 20 MB",
+        "restore, prove, publish: proving the copy",
     ]
 
 

@@ -4,11 +4,13 @@ import io
 import time
 
 import pytest
+from rich.console import Console
 
 from tasks.engine.progress import Position, Progress
 from worker.commands.output import long_ago
 from worker.commands.past import difference
-from worker.progress_bar import progress_shown, share
+from worker.display import Calm, moves
+from worker.progress_bar import _Lines, progress_shown, share
 
 
 @pytest.mark.parametrize(
@@ -42,6 +44,30 @@ def test_without_a_terminal_each_new_thing_is_one_line() -> None:
             progress.bytes_done(5)
         progress.begin("proving")
     assert stream.getvalue() == "loading ...\nproving ...\n"
+
+
+def test_without_a_terminal_a_long_phase_says_how_far_it_is_once_in_a_while() -> None:
+    stream, now = io.StringIO(), [0.0]
+    lines = _Lines(stream, Calm(clock=lambda: now[0]))
+    for second in range(25):
+        now[0] = float(second)
+        lines.show(Position(doing="loading", bytes=second * 2**20, of_bytes=100 * 2**20))
+    for second in range(25, 50):
+        now[0] = float(second)
+        lines.show(Position(doing="gathering statistics"))
+    assert stream.getvalue().splitlines() == [
+        "loading ...",
+        "loading, 10.00 of 100.00 MB",
+        "loading, 20.00 of 100.00 MB",
+        "gathering statistics ...",
+    ]
+
+
+def test_a_dumb_terminal_gets_lines_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    assert not moves(Console(file=io.StringIO(), force_terminal=True))
+    monkeypatch.setenv("TERM", "xterm")
+    assert moves(Console(file=io.StringIO(), force_terminal=True))
 
 
 def test_differences_are_told_with_their_sign() -> None:

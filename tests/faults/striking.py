@@ -27,7 +27,7 @@ _WRITTEN_BY_SOMEBODY = "UPDATE public.users SET display_name = 'written by someb
 def struck(scene: Scene, cell: Cell) -> Iterator[tuple[AsyncResult | None, int, Path | None]]:
     """A run that stands at the cell's instant while inside: the run, the process that is there, and what holds it.
 
-    With the beat as victim, beat sends it; before it has, there is no run.
+    With the beat as victim, beat sends it: which run that is, the journal knows when it goes on.
     """
     if cell.after_s is not None:
         run = send(scene)
@@ -44,9 +44,8 @@ def struck(scene: Scene, cell: Cell) -> Iterator[tuple[AsyncResult | None, int, 
     if rolls_back(cell.instant):
         _let_somebody_write(scene)
     pid = _reach(scene, held, cell)
-    run = sent or scene.run_of_slot()
     with _publishing_held(scene, cell, held):
-        yield run, pid, held
+        yield sent, pid, held
 
 
 def send(scene: Scene) -> AsyncResult:

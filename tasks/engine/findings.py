@@ -31,11 +31,16 @@ class Point:
     needs: tuple[str, ...] = ()
 
 
-def examine(points: Iterable[Point], told: Callable[[Finding], None] = lambda _: None) -> list[Finding]:
-    """Every point in its order; told: is given each finding as it comes."""
+def examine(
+    points: Iterable[Point],
+    told: Callable[[Finding], None] = lambda _: None,
+    looking: Callable[[str], None] = lambda _: None,
+) -> list[Finding]:
+    """Every point in its order; told: is given each finding as it comes, looking: each point's name before that."""
     findings: list[Finding] = []
     lost: set[str] = set()
     for point in points:
+        looking(point.name)
         missing = [name for name in point.needs if name in lost]
         for finding in [_not_examined(point, missing[0])] if missing else _look(point):
             findings.append(finding)

@@ -3,7 +3,7 @@
 Both stand in the mark, on the server itself: the loss of Redis, journal and volume does not undo them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -49,10 +49,13 @@ def look(server: Server) -> Holding:
         return _holding(server, read_content(connection), _state(server, connection))
 
 
-def adopt(server: Server, *, now: datetime, seen: Holding | None = None) -> Holding:
+def adopt(
+    server: Server, *, now: datetime, seen: Holding | None = None, begin: Callable[[], None] = lambda: None
+) -> Holding:
     """Let scheduled runs overwrite what the target holds now, and nothing that is written to it later.
 
-    It lifts a promotion too. seen: what the person was shown; BackupError when it is not that any more.
+    It lifts a promotion too. seen: what the person was shown; BackupError when it is not that any more. begin: is
+    called when from then on it may be done.
     """
     with _marking(server) as (connection, state):
         content = read_content(connection)
@@ -69,16 +72,19 @@ def adopt(server: Server, *, now: datetime, seen: Holding | None = None) -> Hold
             adopted=now.isoformat(timespec="seconds"),
             read_only=state.mark.read_only if state.mark else None,
         )
+        begin()
         connection.exec_driver_sql(set_mark_statement(server.url.dbname, mark.as_comment()))
         connection.commit()
     return _holding(server, content, TargetState(oid=state.oid, comment=mark.as_comment()))
 
 
-def promote(server: Server, *, now: datetime, patience_s: float = _PATIENCE_S) -> Mark:
+def promote(
+    server: Server, *, now: datetime, patience_s: float = _PATIENCE_S, begin: Callable[[], None] = lambda: None
+) -> Mark:
     """Make the copy production: no run overwrites it any more, and ordinary sessions may write.
 
     It needs the target alone: the source may be gone. patience_s: how long a run that replaces it just now is waited
-    for; BackupError after it.
+    for; BackupError after it. begin: is called when from then on it may be done.
     """
     with _marking(server, patience_s) as (connection, state):
         before = state.mark or Mark(
@@ -86,6 +92,7 @@ def promote(server: Server, *, now: datetime, patience_s: float = _PATIENCE_S) -
         )
         mark = replace(before, promoted=before.promoted or now.isoformat(timespec="seconds"), read_only=None)
         name = identifier(server.url.dbname)
+        begin()
         connection.exec_driver_sql(f"ALTER DATABASE {name} RESET default_transaction_read_only")
         connection.exec_driver_sql(set_mark_statement(server.url.dbname, mark.as_comment()))
         connection.commit()

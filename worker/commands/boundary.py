@@ -52,7 +52,8 @@ class ExplainingGroup(click.Group):
         except PermissionError as error:
             _tell(ctx, f"this user may not open {error.filename}: type it as the user who runs the worker (sudo -u)")
             ctx.exit(FAILED)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as interruption:
+            _tell(ctx, f"interrupted; {str(interruption) or 'nothing was changed'}")
             ctx.exit(INTERRUPTED)
         except Exception as error:  # noqa: BLE001 - the last resort: a bug, told as such
             hint = "" if _debugging(ctx) else "; with --debug it shows where"

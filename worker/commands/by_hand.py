@@ -2,8 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import wait
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
@@ -13,28 +12,19 @@ from click.shell_completion import CompletionItem
 from config.logs import configure_logging, harmless, mask
 from config.settings import URLS, Settings, load_settings
 from config.urls import DatabaseUrl
-from worker.background import in_background
 from worker.commands.boundary import debugging, say
+from worker.commands.interruption import NOTHING, Entrust, Interrupted, stoppable, when_interrupted
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tasks.engine.kept import DumpOnDisk
     from tasks.engine.run import Run
-    from tasks.engine.watch import Watch
 
 Done = TypeVar("Done")
 
 _LIMIT_S = 6 * 3600.0  # a person waits, and may interrupt it at any time
-_FAREWELL_S = 5.0
-_INTERRUPTED = {
-    "verify": "interrupted; nothing was changed",
-    "drill": "interrupted; nothing is remembered, and the scratch database is dropped now or by the next drill",
-    "restore": (
-        "interrupted: the database holds either all that it held or the whole dump, proved, and nothing in between; "
-        "its comment says which; this command, typed again, looks first"
-    ),
-}
+_REMOVING_S = 15.0
 
 
 def complete_dumps(_ctx: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
@@ -75,44 +65,57 @@ def by_hand(
     place: DatabaseUrl,
     work: "Callable[[Run], Done]",
     *,
+    interrupted: str = NOTHING,
     lonely: bool = True,
     stamp: str | None = None,
 ) -> "Done":
     """What work returns, which gets a run's means and is shown meanwhile; Ctrl-C cuts it, also while a server hangs.
 
-    lonely: no other of its kind works there meanwhile, and what a dead or interrupted one left there is removed.
+    interrupted: what is so when that happens after the work has begun. lonely: no other of its kind works there
+    meanwhile, and what a dead or interrupted one left there is removed.
     """
     from tasks.engine.by_hand import alone, open_by_hand  # noqa: PLC0415
-    from tasks.engine.errors import BackupError  # noqa: PLC0415
     from worker.progress_bar import progress_shown  # noqa: PLC0415
 
-    watches: list[Watch] = []
+    begun: list[str] = []
 
     @contextmanager
-    def means() -> "Iterator[Run]":
-        with open_by_hand(settings, purpose, place, limit_s=_LIMIT_S, stamp=stamp) as run, progress_shown(run.progress):
-            watches.append(run.watch)
+    def means(entrust: Entrust, limit_s: float) -> "Iterator[Run]":
+        with open_by_hand(settings, purpose, place, limit_s=limit_s, stamp=stamp) as run, progress_shown(run.progress):
+            entrust(run.watch)
             with alone(run, purpose) if lonely else nullcontext():
                 yield run
 
-    def begin() -> "Done":
-        with means() as run:
+    def begin(entrust: Entrust) -> "Done":
+        with means(entrust, _LIMIT_S) as run:
+            begun.append(run.incoming_name)
             return work(run)
 
-    # In a thread of its own: a database driver that waits for its server hears no signal.
-    working = in_background(begin, name=purpose)
-    with _warnings_told((*settings.secrets, *place.secrets)):
+    def remove(entrust: Entrust) -> None:
+        with means(entrust, _REMOVING_S):
+            pass  # whoever comes next removes what was left there
+
+    told = when_interrupted(lambda: interrupted if begun else NOTHING)
+    with _warnings_told((*settings.secrets, *place.secrets)), told:
         try:
-            return working.result()
+            return stoppable(begin)
         except KeyboardInterrupt:
-            for watch in watches:
-                watch.fail(BackupError("it was interrupted"))
-            wait([working], _FAREWELL_S)
-            say(_INTERRUPTED[purpose])
-            if lonely:
-                with suppress(BackupError), means():
-                    pass  # what was left there is removed
-            raise
+            if not (begun and lonely):
+                raise
+            left = _remove(remove, begun[0], purpose)
+        raise Interrupted(f"{interrupted}; {left}")
+
+
+def _remove(remove: Callable[[Entrust], None], scratch: str, purpose: str) -> str:
+    """What became of the database in which the new content was prepared."""
+    from tasks.engine.errors import BackupError  # noqa: PLC0415
+
+    try:
+        say(f"interrupted: what was made beside the database is removed (Ctrl-C leaves that to the next {purpose}) ...")
+        stoppable(remove)
+    except (BackupError, KeyboardInterrupt):
+        return f"a database {scratch} may be left beside it, which the next {purpose} there removes"
+    return "what was made beside it is gone again"
 
 
 class _Notes(logging.Handler):

@@ -1,9 +1,16 @@
 """`railway-neon-sync doctor`: everything that could fail tonight, with its remedy."""
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 import click
 
-from config.settings import SettingsFault
+from config.settings import Settings, SettingsFault
 from worker.commands.boundary import FAILED, debug_option, read_settings
+from worker.commands.interruption import Entrust, stoppable, waiting
+
+if TYPE_CHECKING:
+    from tasks.engine.findings import Finding
 
 _LIMIT_S = 600.0
 
@@ -26,14 +33,8 @@ _LIMIT_S = 600.0
 @click.pass_context
 def doctor(ctx: click.Context, *, as_json: bool) -> None:
     """Check everything that could fail tonight: settings, databases, rights, room, Redis, workers, beat, schedule."""
-    from tasks.engine.by_hand import open_by_hand  # noqa: PLC0415 - no other command waits for the engine
-    from tasks.engine.doctor import Patient, now_utc  # noqa: PLC0415
-    from tasks.engine.doctor import points as engine_points  # noqa: PLC0415
-    from tasks.engine.findings import Finding, all_good, examine  # noqa: PLC0415
-    from tasks.engine.lease import open_lease  # noqa: PLC0415
+    from tasks.engine.findings import Finding, all_good  # noqa: PLC0415 - no other command waits for the engine
     from tasks.engine.plain import plain  # noqa: PLC0415
-    from tasks.framing import step_limit_s  # noqa: PLC0415
-    from worker import doctoring  # noqa: PLC0415
     from worker.commands.output import console, finding_line, print_json  # noqa: PLC0415
 
     screen = console()
@@ -54,12 +55,27 @@ def doctor(ctx: click.Context, *, as_json: bool) -> None:
     else:
         findings.append(Finding(name="settings", state="good", told="all can be used"))
         tell(findings[0])
-        lease = open_lease(settings.lock_url.get_secret_value(), pair=settings.pair)
-        with open_by_hand(settings, "doctor", settings.target, limit_s=_LIMIT_S) as run:
-            patient = Patient(run, now=now_utc(), lease=lease)
-            asked = engine_points(patient, lambda name: step_limit_s(settings, name))
-            findings += examine((*asked, *doctoring.points(settings)), tell)
+        with waiting(None if as_json else screen) as show:
+            findings += stoppable(lambda entrust: _examine(settings, entrust, tell, show))
     good = all_good(findings)
     if as_json:
         print_json({"ok": good, "findings": plain(findings)})
     ctx.exit(0 if good else FAILED)
+
+
+def _examine(
+    settings: Settings, entrust: Entrust, tell: "Callable[[Finding], None]", show: Callable[[str], None]
+) -> "list[Finding]":
+    """show: is given the name of each point before it is looked at."""
+    from tasks.engine.by_hand import open_by_hand  # noqa: PLC0415
+    from tasks.engine.doctor import Patient, now_utc, points  # noqa: PLC0415
+    from tasks.engine.findings import examine  # noqa: PLC0415
+    from tasks.engine.lease import open_lease  # noqa: PLC0415
+    from tasks.framing import step_limit_s  # noqa: PLC0415
+    from worker import doctoring  # noqa: PLC0415
+
+    lease = open_lease(settings.lock_url.get_secret_value(), pair=settings.pair)
+    with open_by_hand(settings, "doctor", settings.target, limit_s=_LIMIT_S) as run:
+        entrust(run.watch)
+        asked = points(Patient(run, now=now_utc(), lease=lease), lambda name: step_limit_s(settings, name))
+        return examine((*asked, *doctoring.points(settings)), tell, show)

@@ -54,7 +54,13 @@ def drill(ctx: click.Context, *, dump: str | None, on: str | None, keys: tuple[s
     else:
         path = settings.backup_dir / drilling.choose_dump(dumps_of(settings), encrypted=bool(keys)).file
     demand_quiet_now(settings)
-    done = by_hand(settings, "drill", place, lambda run: drilling.drill(run, path, now=datetime.now(UTC), keys=keys))
+    done = by_hand(
+        settings,
+        "drill",
+        place,
+        lambda run: drilling.drill(run, path, now=datetime.now(UTC), keys=keys),
+        interrupted="no database that was there is touched, and nothing is remembered",
+    )
     if as_json:
         print_json(asdict(done))
     else:

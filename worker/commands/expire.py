@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import click
 
 from worker.commands.boundary import FAILED, debug_option, read_settings, say
+from worker.commands.interruption import when_interrupted
 
 
 @click.command(
@@ -40,12 +41,13 @@ def expire(ctx: click.Context, *, apply: bool, as_json: bool) -> None:
             click.echo(f"{'keep  ' if dump.keep else 'delete'} {dump.file}: {dump.reason}")
     doomed = [dump for dump in dumps if not dump.keep]
     failed = 0
-    for dump in doomed if apply else ():
-        try:
-            finishing.expire(means.settings.backup_dir / dump.file, dump.reason)
-        except (BackupError, OSError) as error:  # one that fails does not stop the others
-            failed += 1
-            say(f"{dump.file} could not be deleted: {error}")
+    with when_interrupted("some may be deleted, and what is left, `railway-neon-sync expire` shows"):
+        for dump in doomed if apply else ():
+            try:
+                finishing.expire(means.settings.backup_dir / dump.file, dump.reason)
+            except (BackupError, OSError) as error:  # one that fails does not stop the others
+                failed += 1
+                say(f"{dump.file} could not be deleted: {error}")
     done = f"{len(doomed) - failed} deleted" if apply else f"{len(doomed)} would be deleted; --apply deletes them"
     say(f"{len(dumps)} dump files: {len(dumps) - len(doomed)} kept, {done}")
     ctx.exit(FAILED if failed else 0)

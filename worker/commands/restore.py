@@ -17,6 +17,11 @@ from worker.commands.places import HELP, complete_places, identity_option, read_
 if TYPE_CHECKING:
     from tasks.engine.restoring_by_hand import Prospect, RestoredByHand
 
+_INTERRUPTED = (
+    "the database holds either all that it held or the whole dump, proved, and nothing in between; its comment says "
+    "which, and this command, typed again, looks first"
+)
+
 
 @click.command(
     epilog="""
@@ -66,6 +71,7 @@ def restore(*, dump: str, to: str | None, yes_overwrite: str | None, keys: tuple
             "restore",
             place,
             lambda run: restoring_by_hand.restore_by_hand(run, prospect, now=now),
+            interrupted=_INTERRUPTED,
             stamp=stamp,
         )
     facts = {**_facts(prospect, done), "database": place.dbname, "host": place.host, "port": place.port}

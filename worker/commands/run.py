@@ -14,6 +14,7 @@ from rich.console import Console
 from config.logs import configure_logging, harmless, mask
 from config.settings import Settings
 from worker.commands.boundary import EXIT_CODES, FAILED, INTERRUPTED, debug_option, debugging, read_settings, say
+from worker.commands.interruption import when_interrupted
 
 if TYPE_CHECKING:
     from tasks.means import Observer
@@ -99,10 +100,15 @@ def run_through_a_worker(settings: Settings, accept_shrink: str | None, wait: bo
     app = machinery.impatient_app()
     machinery.demand_worker(app)
     options = {"accept_shrink": accept_shrink} if accept_shrink else {}
+
+    def send() -> str:
+        with when_interrupted("whether the run was sent, railway-neon-sync status shows"):
+            return follow.send(options)
+
     if not wait:
-        return Ended(report={"run_id": follow.send(options), "outcome": None})
+        return Ended(report={"run_id": send(), "outcome": None})
     with showing(_cleaner(settings)) as steps, follow.Follower(app, steps) as follower:
-        run_id = follow.send(options)
+        run_id = send()
         try:
             report = follower.follow(run_id)
         except KeyboardInterrupt:

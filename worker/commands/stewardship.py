@@ -1,21 +1,27 @@
 """`railway-neon-sync adopt` and `promote`: two decisions of people about the backup database."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import threading
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
+from rich.console import Console
 
 from config.settings import load_target
+from config.urls import DatabaseUrl
 from worker.commands.boundary import debug_option, remember_secrets, say
+from worker.commands.interruption import NOTHING, Entrust, stoppable, waiting, when_interrupted
 
 if TYPE_CHECKING:
     from tasks.engine.connections import Server
     from tasks.engine.mark import Mark
 
+Done = TypeVar("Done")
+
 _LIMIT_S = 600
 _CONNECT_TIMEOUT_S = 20
+_ONLY_IT_KNOWS = "whether it was done just before, only the database knows: type it again, that is harmless"
 
 
 @click.command(
@@ -38,11 +44,13 @@ def adopt(*, yes_overwrite: str | None, as_json: bool) -> None:
     from tasks.engine.plain import plain  # noqa: PLC0415
     from worker.commands.output import print_json  # noqa: PLC0415
 
-    with _target() as server:
-        holding = stewardship.look(server)
-        say(f"The {holding.told}.")
-        demand_name(holding.database, yes_overwrite)
-        adopted = stewardship.adopt(server, now=datetime.now(UTC), seen=holding)
+    url = _target()
+    holding = _decide(url, lambda server, _: stewardship.look(server))
+    say(f"The {holding.told}.")
+    demand_name(holding.database, yes_overwrite)
+    adopted = _decide(
+        url, lambda server, begin: stewardship.adopt(server, now=datetime.now(UTC), seen=holding, begin=begin)
+    )
     if as_json:
         print_json(plain(adopted))
         return
@@ -67,10 +75,9 @@ def promote(*, as_json: bool) -> None:
     from tasks.engine import stewardship  # noqa: PLC0415
     from worker.commands.output import print_json  # noqa: PLC0415
 
-    now = datetime.now(UTC)
-    with _target() as server:
-        mark = stewardship.promote(server, now=now)
-        place = {"host": server.url.host, "port": server.url.port, "database": server.url.dbname}
+    now, url = datetime.now(UTC), _target()
+    mark = _decide(url, lambda server, begin: stewardship.promote(server, now=now, begin=begin))
+    place = {"host": url.host, "port": url.port, "database": url.dbname}
     if as_json:
         print_json({**place, "promoted": mark.promoted, "snapshot_at": mark.snapshot_at, "run": mark.run_id})
         return
@@ -85,27 +92,35 @@ def promote(*, as_json: bool) -> None:
     click.echo("to come back: move the data to the new source, set DATABASE_URL, then: railway-neon-sync adopt")
 
 
-@contextmanager
-def _target() -> "Iterator[Server]":
+def _target() -> DatabaseUrl:
+    url = load_target()
+    remember_secrets(url.secrets)
+    return url
+
+
+def _decide(url: DatabaseUrl, work: "Callable[[Server, Callable[[], None]], Done]") -> "Done":
+    """What work returns, which is given the target and a function to call when from then on its effect may be there."""
     from tasks.engine.connections import Server  # noqa: PLC0415
     from tasks.engine.watch import Watch  # noqa: PLC0415
 
-    url = load_target()
-    remember_secrets(url.secrets)
-    with Watch("this command", _LIMIT_S) as watch:
-        try:
-            yield Server(
+    begun = threading.Event()
+
+    def act(entrust: Entrust) -> "Done":
+        with Watch("this command", _LIMIT_S) as watch:
+            entrust(watch)
+            server = Server(
                 role="target",
                 url=url,
                 application_name="railway-neon-sync/command",
                 watch=watch,
                 connect_timeout_s=_CONNECT_TIMEOUT_S,
             )
-        except KeyboardInterrupt:
-            say(
-                "interrupted; whether it was done just before, only the database knows: type it again, that is harmless"
-            )
-            raise
+            return work(server, begun.set)
+
+    told = when_interrupted(lambda: _ONLY_IT_KNOWS if begun.is_set() else NOTHING)
+    with told, waiting(Console(stderr=True)) as show:
+        show(f"asking database {url.dbname} at {url.host or 'the local socket'} ...")
+        return stoppable(act)
 
 
 def demand_name(name: str, given: str | None) -> None:

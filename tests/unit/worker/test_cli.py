@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from click.testing import CliRunner, Result
 from config.settings import Settings
 from tasks.engine.errors import BackupError
 from worker.cli import cli
+from worker.commands.interruption import when_interrupted
 from worker.commands.run import Ended, Ways, print_outcome
 
 URLS = {
@@ -145,6 +147,17 @@ def test_ctrl_c_at_a_question_is_told_and_ends_with_130(monkeypatch: pytest.Monk
     result = invoke("run", "--here", ways=Ways(here=ask))
     assert result.exit_code == 130
     assert result.stderr.endswith("railway-neon-sync: interrupted; nothing was changed\n")
+
+
+@pytest.mark.parametrize("told", ["", "the run goes on"])
+def test_ctrl_c_anywhere_is_told_in_a_sentence_and_ends_with_130(told: str) -> None:
+    def interrupt(*_: object) -> Ended:
+        with when_interrupted(told) if told else nullcontext():
+            raise KeyboardInterrupt
+
+    result = invoke("run", ways=Ways(there=interrupt))
+    assert result.exit_code == 130
+    assert result.stderr == f"railway-neon-sync: interrupted; {told or 'nothing was changed'}\n"
 
 
 def test_whoever_stands_in_the_wrong_folder_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from sqlalchemy.pool import NullPool
 from config.logs import mask
 from config.urls import DatabaseUrl
 from tasks.engine.errors import BackupError, ServerUnreachable, StorageFull
+from tasks.engine.session import Session
 from tasks.engine.watch import Watch, cut_socket
 
 log = logging.getLogger(__name__)
@@ -37,11 +38,10 @@ _SESSION = (
     # After a run the target is full of the source's functions and operators: none of them may be meant by a query of
     # ours, and no event trigger run by us. Only a superuser may say the latter, and only since PostgreSQL 17.
     "SET search_path = ''; "
-    "SELECT pg_catalog.set_config(s.name, 'off', false) FROM pg_catalog.pg_settings s, pg_catalog.pg_roles r "
-    "WHERE s.name OPERATOR(pg_catalog.=) 'event_triggers' AND r.rolname OPERATOR(pg_catalog.=) current_user "
-    "AND r.rolsuper; "
+    "SELECT pg_catalog.set_config('event_triggers', 'off', false) WHERE pg_catalog.current_setting('is_superuser') "
+    "OPERATOR(pg_catalog.=) 'on' AND pg_catalog.current_setting('event_triggers', true) IS NOT NULL; "
 )
-_CHECK_INTERVAL = "SET client_connection_check_interval = '1s'; "
+_CHECK_INTERVAL = "; SET client_connection_check_interval = '1s'"
 _UNREACHABLE_STATES = ("08", "57P", "53300")  # connection lost; server going down; too many connections
 _END_SESSIONS = (
     "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
@@ -67,19 +67,21 @@ class Server:
         return f"{self.role} ({self.url.host or 'local socket'}, database {self.url.dbname})"
 
     @contextmanager
-    def open(self, database: str | None = None, *, autocommit: bool = False) -> Iterator[Connection]:
+    def open(
+        self, database: str | None = None, *, autocommit: bool = False, repeatable: bool = False
+    ) -> Iterator[Connection]:
         """A session, closed when left; errors of the server come out as ours. Not autocommit: one transaction.
 
-        That transaction is rolled back unless the caller commits it.
+        That transaction is rolled back unless the caller commits it. repeatable: all in it sees what its first
+        statement saw.
         """
         url = self.url if database is None else self.url.with_database(database)
         raw = self._connect(url)
         try:
             # Inside the `try`: a watch that has ended refuses to cover anything, and the session must not outlive that.
             with self.watch.covering(lambda: cut_socket(raw)), self.translated():
-                raw.autocommit = True
-                self._prepare(raw)
-                raw.autocommit = autocommit
+                level = "REPEATABLE READ" if repeatable else "READ COMMITTED"
+                raw.prepare(self._settings(), begin=None if autocommit else f"BEGIN ISOLATION LEVEL {level}")
                 engine = sqlalchemy.create_engine(
                     "postgresql+psycopg2://",
                     creator=lambda: raw,
@@ -92,7 +94,10 @@ class Server:
                 with engine.connect() as connection:
                     # A statement without parameters goes as it is: names and texts may hold a percent sign.
                     connection.execution_options(no_parameters=True)
-                    yield connection
+                    try:
+                        yield connection
+                    finally:
+                        raw.leave()
         finally:
             with suppress(psycopg2.Error):
                 raw.close()
@@ -107,7 +112,7 @@ class Server:
         except psycopg2.Error as error:
             raise self._ours(error) from error
 
-    def _connect(self, url: DatabaseUrl) -> Any:
+    def _connect(self, url: DatabaseUrl) -> Session:
         parameters: dict[str, Any] = {
             **_KEEPALIVE,
             "connect_timeout": max(2, min(self.connect_timeout_s, int(self.watch.remaining_s))),
@@ -117,20 +122,17 @@ class Server:
         for attempt in range(1, self.tries + 1):
             self.watch.check()
             try:
-                return psycopg2.connect(**parameters)
+                opened: Session = psycopg2.connect(**parameters, connection_factory=Session)
+                return opened
             except psycopg2.OperationalError as error:
                 if attempt == self.tries or not _worth_another_try(error):
                     raise self._not_connected(error) from None
                 time.sleep(min(_PAUSE_S * attempt, self.watch.remaining_s))
         raise AssertionError("unreachable")
 
-    def _prepare(self, raw: Any) -> None:
-        mode = "SET default_transaction_read_only = " + ("on; " if self.read_only else "off; ")
-        with raw.cursor() as cursor:
-            try:
-                cursor.execute(_SESSION + mode + _CHECK_INTERVAL)
-            except psycopg2.errors.InvalidParameterValue:  # a server on a system that cannot watch its sockets
-                cursor.execute(_SESSION + mode)
+    def _settings(self) -> tuple[str, str]:
+        settings = f"{_SESSION}SET default_transaction_read_only = {'on' if self.read_only else 'off'}"
+        return settings + _CHECK_INTERVAL, settings  # the latter where a system cannot watch its sockets
 
     def _not_connected(self, error: psycopg2.Error) -> BackupError:
         text = self._safe(error)
@@ -202,13 +204,16 @@ def raw_connection(connection: Connection) -> Any:
     return connection.connection.driver_connection
 
 
-def ask(connection: Connection, query: str) -> str | None:
-    """One value as text; None where the role or the server does not allow the question."""
-    savepoint = connection.begin_nested()
+def ask(connection: Connection, *queries: str) -> list[str | None]:
+    """One value of each query, as text; None where the role or the server does not allow the question.
+
+    Needs a transaction. All in one round trip, unless one of them is refused.
+    """
+    asked = ", ".join(f"({query})::text" for query in queries)
     try:
-        value = connection.exec_driver_sql(query).scalar_one_or_none()
+        row = connection.exec_driver_sql(f"SAVEPOINT ask; SELECT {asked}").one()
     except sqlalchemy.exc.DBAPIError:
-        savepoint.rollback()
-        return None
-    savepoint.commit()
-    return None if value is None else str(value)
+        connection.exec_driver_sql("ROLLBACK TO SAVEPOINT ask; RELEASE SAVEPOINT ask")
+        return [None] if len(queries) == 1 else [ask(connection, query)[0] for query in queries]
+    raw_connection(connection).put_off("RELEASE SAVEPOINT ask")
+    return list(row)

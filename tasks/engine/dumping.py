@@ -17,6 +17,7 @@ from tasks.engine import carry_over, grants
 from tasks.engine.clients import Client, choose_client
 from tasks.engine.connections import Server, ask
 from tasks.engine.content import Content, content_digest, read_content, with_sequences
+from tasks.engine.content.session import catch_up
 from tasks.engine.dumpfile import DumpFacts, inspect_dump
 from tasks.engine.dumpfile_rules import harmless
 from tasks.engine.errors import BackupError, DumpRefused, StorageFull, ToolFailed
@@ -135,7 +136,9 @@ def _dump_and_read(
 
 def _read(run: Run, server: Server, snapshot: Snapshot, privileges: bool) -> Content:
     with server.translated():
-        return read_content(snapshot.connection, progress=run.progress.tables_done, privileges=privileges)
+        found = read_content(snapshot.connection, progress=run.progress.tables_done, privileges=privileges)
+        catch_up(snapshot.connection)  # its locks on indexes, while pg_dump goes on
+        return found
 
 
 def _first_cause(reading: "Future[Content]", error: BackupError) -> BackupError:
@@ -270,8 +273,11 @@ def _describe(snapshot: Snapshot, kind: str) -> dict[str, Any]:
 
 def identity(connection: Connection) -> str:
     """Which database of which cluster this is; a branch of a provider shares the cluster's identifier."""
-    cluster = ask(connection, "SELECT system_identifier FROM pg_control_system()")
-    database = ask(connection, "SELECT oid || '/' || datname FROM pg_database WHERE datname = current_database()")
+    cluster, database = ask(
+        connection,
+        "SELECT system_identifier FROM pg_control_system()",
+        "SELECT oid || '/' || datname FROM pg_database WHERE datname = current_database()",
+    )
     return f"{cluster or 'unknown'}/{database}"
 
 

@@ -148,8 +148,7 @@ def examine_target(
 ) -> TargetExamined:
     """Does the target still hold what was published there? What differs is named where the manifest is on disk."""
     differences: list[str] = []
-    with server.open() as connection:
-        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+    with server.open(repeatable=True) as connection:
         state = read_state(connection, server.url.dbname)
         mark = state.mark if state else None
 

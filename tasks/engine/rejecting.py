@@ -89,8 +89,7 @@ def put_back_in_place(run: Run, safety: Manifest, published: TargetState, commen
 
 
 def _read(server: Server) -> Content:
-    with server.open() as connection:
-        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+    with server.open(repeatable=True) as connection:
         return read_content(connection)
 
 

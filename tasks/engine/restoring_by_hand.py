@@ -76,8 +76,7 @@ def look_before(run: Run, dump: Path, *, keys: Sequence[str] = ()) -> Prospect:
     """
     manifest = demand_whole(dump, run.progress, keys)
     notes = _refuse_the_source(run, manifest)
-    with run.target.open() as connection:
-        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+    with run.target.open(repeatable=True) as connection:
         state = read_state(connection, run.target_name)
         if state is None:
             raise BackupError(f"the database {run.target_name} vanished")
@@ -186,8 +185,7 @@ def _verify(run: Run, what: Prospect, safety: Manifest | None) -> None:
     try:
         look_at_previous(run, what.content)
         run.progress.begin("verifying")
-        with run.target.open() as connection:
-            connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        with run.target.open(repeatable=True) as connection:
             manifest = what.manifest
             found = read_content(connection, progress=run.progress.tables_done, privileges=manifest.privileges)
             demand_equal(manifest.content, found, connection, what=f"the database {run.target_name}")

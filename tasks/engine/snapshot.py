@@ -67,7 +67,7 @@ def open_snapshot(server: Server, *, lock_timeout_s: float) -> Iterator[Snapshot
             connection=connection,
             name=row[0],
             taken_at=row[1],
-            wal_position=ask(connection, "SELECT pg_current_wal_lsn()"),
+            wal_position=ask(connection, "SELECT pg_current_wal_lsn()")[0],
             tables=len(tables),
         )
 

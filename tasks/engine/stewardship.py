@@ -44,8 +44,7 @@ class Holding:
 
 def look(server: Server) -> Holding:
     """Read the target; changes nothing."""
-    with server.open() as connection:
-        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+    with server.open(repeatable=True) as connection:
         return _holding(server, read_content(connection), _state(server, connection))
 
 

@@ -52,8 +52,7 @@ def confirm(run: Run, source: Manifest, safety: Manifest, *, unlogged: bool) -> 
     """One verification of a published copy. unlogged=False after a possible crash of the server."""
     look_at_previous(run, safety.content)
     run.progress.begin("verifying")
-    with run.target.open() as connection:
-        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+    with run.target.open(repeatable=True) as connection:
         _demand_our_mark(run, connection)
         content = read_content(connection, progress=run.progress.tables_done, privileges=source.privileges)
         fault_point("verify_target.middle")
@@ -78,8 +77,7 @@ def look_at_previous(run: Run, expected: Content) -> None:
     if run.facts["method"] != "swap" or previous_state(run) is None:
         return
     run.progress.begin("looking again at what was replaced")
-    with run.target.open(run.previous_name) as connection:
-        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+    with run.target.open(run.previous_name, repeatable=True) as connection:
         found = read_content(connection, progress=run.progress.tables_done)
     demand_unwritten(
         found,

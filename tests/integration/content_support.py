@@ -11,6 +11,7 @@ import sqlalchemy
 from sqlalchemy.engine import Connection
 from sqlalchemy.pool import NullPool
 
+from tasks.engine import session as engine_session
 from tasks.engine.content import Content, TableContent, read_content
 from tests.conftest import execute
 from worker.demo.servers import PostgresServer
@@ -28,12 +29,10 @@ class Session:
 
 @contextmanager
 def session(dsn: str, *, autocommit: bool = False) -> Iterator[Session]:
-    with closing(psycopg2.connect(dsn)) as raw:
-        raw.autocommit = autocommit
+    with closing(psycopg2.connect(dsn, connection_factory=engine_session.Session)) as raw:
+        raw.prepare((), begin=None if autocommit else "BEGIN")
         engine = sqlalchemy.create_engine("postgresql+psycopg2://", creator=lambda: raw, poolclass=NullPool)
         with engine.connect() as connection:
-            if autocommit:
-                connection.execution_options(isolation_level="AUTOCOMMIT")
             opened = Session(connection)
             sqlalchemy.event.listen(
                 engine, "before_cursor_execute", lambda *details: opened.statements.append(details[2])

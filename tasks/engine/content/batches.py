@@ -6,7 +6,7 @@ from typing import Any, Self, TypeVar
 
 from sqlalchemy.engine import Connection
 
-from tasks.engine.content.session import in_autocommit, rows, run
+from tasks.engine.content.session import in_autocommit, put_off, rows
 
 _SAVEPOINT = "railway_neon_sync_reading"
 
@@ -14,7 +14,7 @@ Item = TypeVar("Item")
 
 
 class Batches:
-    """Queries inside a savepoint that is rolled back before the next query and when the `with` is left.
+    """Queries inside a savepoint that is rolled back before the next query, and before whatever follows the `with`.
 
     A transaction keeps every lock until its end: without this, reading 20,000 tables and their indexes would need
     more locks than a server with default settings has. Other queries inside leave no lock behind either.
@@ -23,22 +23,22 @@ class Batches:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._again = "" if in_autocommit(connection) else f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}; "
+        self._ahead = "" if in_autocommit(connection) else f"SAVEPOINT {_SAVEPOINT}; "
 
     def __enter__(self) -> Self:
-        if self._again:
-            run(self._connection, f"SAVEPOINT {_SAVEPOINT}")
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._again and error is None:
-            run(self._connection, f"{self._again}RELEASE SAVEPOINT {_SAVEPOINT}")
+        if self._ahead.startswith("ROLLBACK") and error is None:
+            put_off(self._connection, f"{self._ahead}RELEASE SAVEPOINT {_SAVEPOINT}")
 
     def query(self, statement: str) -> list[Any]:
         """All rows of one SELECT, in one round trip."""
-        return rows(self._connection, self._again + statement)
+        found = rows(self._connection, self._ahead + statement)
+        self._ahead = self._ahead and f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}; "
+        return found
 
 
 def split(items: Iterable[Item], *, weight: Callable[[Item], float]) -> Iterator[list[Item]]:

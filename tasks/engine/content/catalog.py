@@ -4,8 +4,9 @@ That is what pg_dump dumps: nothing of system schemas, nothing of an extension, 
 an extension has declared to hold its user's configuration (the rows under the condition that it gave).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy.engine import Connection
 
@@ -15,7 +16,7 @@ from tasks.engine.errors import BackupError
 from tasks.engine.mark import identifier
 
 _SHOWN = 5
-_RELATIONS = """
+RELATIONS = """
     WITH configured AS (
         SELECT entry.relation, e.extcondition[entry.position] AS condition
         FROM pg_extension e, unnest(e.extconfig) WITH ORDINALITY entry (relation, position)
@@ -26,38 +27,41 @@ _RELATIONS = """
           AND d.deptype IN ('a', 'i') AND d.refobjsubid > 0
         GROUP BY 1
     )
-    SELECT n.nspname::text AS schema, c.relname::text AS name, c.relkind::text AS kind,
-           c.relpersistence = 'p' AND coalesce(owned.logged, true) AS logged,
-           coalesce(configured.condition, '') AS condition,
-           CASE c.relkind WHEN 'r' THEN CASE
-               WHEN c.relpages > 0 THEN (c.relpages + coalesce(toast.relpages, 0))::bigint
-                                        * current_setting('block_size')::bigint
-               ELSE coalesce(pg_table_size(c.oid), 0)
-           END ELSE 0 END AS size_bytes,
-           (SELECT count(*) FROM pg_index i WHERE i.indrelid = c.oid) AS indexes,
-           CASE c.relkind WHEN 'r' THEN ARRAY (
-               SELECT a.attname::text FROM pg_attribute a
-               WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated <> 'v'
-           ) ELSE '{}' END AS columns,
-           has_schema_privilege(n.oid, 'USAGE') AS may_enter,
-           c.relkind = 'p' OR has_table_privilege(c.oid, 'SELECT') AS may_read,
-           c.relkind = 'r' AND row_security_active(c.oid) AS rows_hidden,
-           CASE WHEN c.relkind <> 'S' THEN ARRAY (
-               SELECT ARRAY[pn.nspname::text, p.relname::text]
-               FROM pg_inherits i JOIN pg_class p ON p.oid = i.inhparent JOIN pg_namespace pn ON pn.oid = p.relnamespace
-               WHERE i.inhrelid = c.oid ORDER BY i.inhseqno
-           ) ELSE '{}' END AS parents
-    FROM pg_class c
-    JOIN pg_namespace n ON n.oid = c.relnamespace
-    LEFT JOIN pg_class toast ON toast.oid = c.reltoastrelid
-    LEFT JOIN configured ON configured.relation = c.oid
-    LEFT JOIN owned ON owned.sequence = c.oid AND c.relkind = 'S'
-    WHERE c.relkind IN ('r', 'p', 'S') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-      AND (configured.relation IS NOT NULL OR NOT EXISTS (
-          SELECT FROM pg_depend d
-          WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.objsubid = 0 AND d.deptype = 'e'
-      ))
-    ORDER BY 1, 2
+    SELECT coalesce(json_agg(to_json(relation)), '[]') FROM (
+        SELECT n.nspname::text AS schema, c.relname::text AS name, c.relkind::text AS kind,
+               c.relpersistence = 'p' AND coalesce(owned.logged, true) AS logged,
+               coalesce(configured.condition, '') AS condition,
+               CASE c.relkind WHEN 'r' THEN CASE
+                   WHEN c.relpages > 0 THEN (c.relpages + coalesce(toast.relpages, 0))::bigint
+                                            * current_setting('block_size')::bigint
+                   ELSE coalesce(pg_table_size(c.oid), 0)
+               END ELSE 0 END AS size_bytes,
+               (SELECT count(*) FROM pg_index i WHERE i.indrelid = c.oid) AS indexes,
+               CASE c.relkind WHEN 'r' THEN ARRAY (
+                   SELECT a.attname::text FROM pg_attribute a
+                   WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated <> 'v'
+               ) ELSE '{}' END AS columns,
+               has_schema_privilege(n.oid, 'USAGE') AS may_enter,
+               c.relkind = 'p' OR has_table_privilege(c.oid, 'SELECT') AS may_read,
+               c.relkind = 'r' AND row_security_active(c.oid) AS rows_hidden,
+               CASE WHEN c.relkind <> 'S' THEN ARRAY (
+                   SELECT ARRAY[pn.nspname::text, p.relname::text]
+                   FROM pg_inherits i JOIN pg_class p ON p.oid = i.inhparent
+                   JOIN pg_namespace pn ON pn.oid = p.relnamespace
+                   WHERE i.inhrelid = c.oid ORDER BY i.inhseqno
+               ) ELSE '{}' END AS parents
+        FROM pg_class c
+        JOIN pg_namespace n ON n.oid = c.relnamespace
+        LEFT JOIN pg_class toast ON toast.oid = c.reltoastrelid
+        LEFT JOIN configured ON configured.relation = c.oid
+        LEFT JOIN owned ON owned.sequence = c.oid AND c.relkind = 'S'
+        WHERE c.relkind IN ('r', 'p', 'S') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+          AND (configured.relation IS NOT NULL OR NOT EXISTS (
+              SELECT FROM pg_depend d
+              WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.objsubid = 0 AND d.deptype = 'e'
+          ))
+        ORDER BY 1, 2
+    ) relation
 """
 
 
@@ -85,15 +89,20 @@ class Relation:
 
 def read_relations(connection: Connection) -> list[Relation]:
     """All of them, in the order of their names; BackupError when the role cannot read one in full."""
+    return relations_of(run(connection, RELATIONS).scalar_one(), connection)
+
+
+def relations_of(found: Iterable[dict[str, Any]], connection: Connection) -> list[Relation]:
+    """The same of what RELATIONS has found; the connection is asked when it is to be refused."""
     relations = [
         Relation(
             **{
-                **row._mapping,
-                "columns": tuple(sorted(row.columns)),
-                "parents": tuple((schema, name) for schema, name in row.parents),
+                **each,
+                "columns": tuple(sorted(each["columns"])),
+                "parents": tuple((schema, name) for schema, name in each["parents"]),
             }
         )
-        for row in run(connection, _RELATIONS)
+        for each in found
     ]
     _demand_readable(connection, relations)
     return relations

@@ -13,6 +13,7 @@ from tasks.engine.content.values import PRIVILEGE_KINDS, Content, SchemaObject
 _Objects = Mapping[tuple[str, str], SchemaObject]
 # A text may change once more when it is deparsed again; none is known to change more than twice.
 _ROUNDS = 4
+_FEW = 100  # so many are put through the parser in one round trip
 
 
 def compare_content(
@@ -139,8 +140,8 @@ def _alike(pairs: list[tuple[SchemaObject, SchemaObject]], connection: Connectio
     alike: set[tuple[str, str]] = set()
     chains = {(wanted.kind, wanted.identity): ([_deparsed(wanted)], [_deparsed(there)]) for wanted, there in pairs}
     for number in range(_ROUNDS):
-        # At first what is expected alone: that is what the restore has done, and mostly enough.
-        asked = [pair[:1] if number == 0 else pair for pair in chains.values()]
+        # Of many, at first what is expected alone: that is what the restore has done, and mostly enough.
+        asked = [pair[:1] if number == 0 and len(chains) > _FEW else pair for pair in chains.values()]
         going = [chain for pair in asked for chain in pair if chain[-1] is not None]
         for chain, spelt in zip(going, deparse(connection, [each[-1] for each in going if each[-1]]), strict=True):
             chain.append(spelt)

@@ -8,14 +8,14 @@ readers need, reads no row and builds no index.
 import json
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
 from tasks.engine.content.inventory_sql import expand
-from tasks.engine.content.session import in_autocommit, pin_session, rows, run
+from tasks.engine.content.session import in_autocommit, pinning, put_off, rows, run
 from tasks.engine.dumpfile_lexer import StatementLexer, Unreadable
 
 _BATCH = 200  # each probe holds some locks until its batch is undone
@@ -23,10 +23,12 @@ _BATCH = 200  # each probe holds some locks until its batch is undone
 _NOT_THE_TEXT = ("08", "25", "40", "53", "55P03", "57", "58")
 # Event triggers of the database must not run for what is undone at once; only a superuser may say so.
 _QUIET = """
-    SELECT set_config(name, CASE name WHEN 'event_triggers' THEN 'off' ELSE 'replica' END, true) FROM pg_settings
-    WHERE name IN ('event_triggers', 'session_replication_role')
-      AND (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
+    SELECT set_config(name, value, true)
+    FROM (VALUES ('event_triggers', 'off'), ('session_replication_role', 'replica')) quiet (name, value)
+    WHERE current_setting('is_superuser') = 'on' AND current_setting(name, true) IS NOT NULL
 """
+_BACK = "ROLLBACK TO SAVEPOINT probe"
+_UNDO = "ROLLBACK TO SAVEPOINT probes; RELEASE SAVEPOINT probes"
 _DEPARSED = expand("""
     SELECT relname AS name, rtrim(pg_get_viewdef(c.oid), ';') AS text
     FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname = {schema} AND relkind = 'v'
@@ -62,23 +64,28 @@ def deparse(connection: Connection, texts: Sequence[Deparsed]) -> list[Deparsed 
         schema = f"rns_probe_{secrets.token_hex(6)}"
         batch = dict(enumerate(texts[start : start + _BATCH]))
         probes = {number: _probe(schema, number, each) for number, each in batch.items()}
-        with _undone(connection):
-            run(connection, f"{_QUIET}; CREATE SCHEMA {schema}; SAVEPOINT probe")
+        with _undone(connection, schema):
             found = _deparse(connection, schema, {number: text for number, text in probes.items() if text})
         answers += [_answer(each, found.get(number)) for number, each in batch.items()]
     return answers
 
 
 @contextmanager
-def _undone(connection: Connection) -> Iterator[None]:
-    """A savepoint, or a transaction where there is none, with pinned settings; rolled back whatever happens."""
+def _undone(connection: Connection, schema: str) -> Iterator[None]:
+    """A savepoint, or a transaction where there is none, with pinned settings and the schema; undone afterwards."""
     alone = in_autocommit(connection)
-    run(connection, "BEGIN" if alone else "SAVEPOINT probes")
+    begin, undo = ("BEGIN", "ROLLBACK") if alone else ("SAVEPOINT probes", _UNDO)
     try:
-        pin_session(connection)
+        run(connection, f"{begin}; {pinning(connection)}; {_QUIET}; CREATE SCHEMA {schema}; SAVEPOINT probe")
         yield
-    finally:
-        run(connection, "ROLLBACK" if alone else "ROLLBACK TO SAVEPOINT probes; RELEASE SAVEPOINT probes")
+    except BaseException:
+        with suppress(DBAPIError):  # the first error is the one to tell
+            run(connection, undo)
+        raise
+    if alone:
+        run(connection, undo)
+    else:
+        put_off(connection, undo)
 
 
 def _deparse(connection: Connection, schema: str, probes: Mapping[int, str]) -> dict[int, str]:
@@ -92,8 +99,10 @@ def _deparse(connection: Connection, schema: str, probes: Mapping[int, str]) -> 
         state = getattr(error.orig, "pgcode", None) or ""
         if not state or state.startswith(_NOT_THE_TEXT):
             raise
+        run(connection, _BACK)
         found = []
-    run(connection, "ROLLBACK TO SAVEPOINT probe")
+    else:
+        put_off(connection, _BACK)
     if found or len(probes) == 1:
         return {int(name): text for name, text in found if text is not None}
     numbers = list(probes)

@@ -5,7 +5,8 @@ row does. A row's text is made of its columns by name, in alphabetical order: a 
 of an inheritance child back in another order.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from tasks.engine.content.batches import Batches, split
 from tasks.engine.content.catalog import Relation
@@ -21,53 +22,66 @@ _SINGLE_BYTE = ("LATIN", "WIN", "ISO_8859", "KOI8")
 _MULTI_BYTE_WIN = ("WIN932", "WIN936", "WIN949", "WIN950")
 
 
-def read_tables(
-    batches: Batches, tables: Sequence[Relation], *, encoding: str, progress: Callable[[int, int], None]
-) -> tuple[TableContent, ...]:
-    """Count and fingerprint of each table, in the given order; progress(tables done, tables in all).
+class Question(NamedTuple):
+    """A SELECT of one row with a number and a text, and how much of a statement it takes: 1 is all of it."""
 
-    encoding: the database's.
-    """
-    found: list[TableContent] = []
-    for group in split(tables, weight=_share):
-        rows = batches.query(_together(fingerprint_query(table, encoding, place) for place, table in enumerate(group)))
-        answers = {place: (count, total) for place, count, total in rows}
-        found += [_content(table, *answers[place]) for place, table in enumerate(group)]
-        progress(len(found), len(tables))
-    return tuple(found)
+    query: str
+    share: float
 
 
-def read_sequences(batches: Batches, sequences: Sequence[Relation]) -> tuple[SequenceContent, ...]:
-    """Where each sequence stands, in the given order. Sequences ignore snapshots."""
-    found: list[SequenceContent] = []
-    for group in split(sequences, weight=lambda _: 1 / _BATCH_LOCKS):
-        rows = batches.query(
-            _together(
-                f"SELECT {place} AS place, last_value, is_called FROM {_name(sequence)}"  # noqa: S608
-                for place, sequence in enumerate(group)
+def ask_all(
+    batches: Batches, questions: Sequence[Question], *, progress: Callable[[int], None]
+) -> list[tuple[int, str]]:
+    """The answers, in the order of the questions, many in one round trip; progress(answers so far)."""
+    answers: list[tuple[int, str]] = []
+    for group in split(questions, weight=lambda each: each.share):
+        found = batches.query(
+            "\nUNION ALL ".join(
+                f"SELECT {place}, asked.* FROM ({each.query}) asked (number, text)"  # noqa: S608
+                for place, each in enumerate(group)
             )
         )
-        answers = {place: (last_value, is_called) for place, last_value, is_called in rows}
-        found += [
-            SequenceContent(
-                schema=sequence.schema,
-                name=sequence.name,
-                last_value=answers[place][0],
-                is_called=answers[place][1],
-                logged=sequence.logged,
-            )
-            for place, sequence in enumerate(group)
-        ]
-    return tuple(found)
+        answers += [(number, text) for _, number, text in sorted(found)]
+        progress(len(answers))
+    return answers
 
 
-def fingerprint_query(table: Relation, encoding: str, place: int = 0) -> str:
-    """A SELECT of (place, count, fingerprint) of one table without its children."""
+def about_table(table: Relation, encoding: str) -> Question:
+    """How many rows it holds without its children, and their fingerprint. encoding: the database's."""
     # Bare names: a column comes before a table of the same name, and an extension's condition may name the table.
     columns = ", ".join(identifier(column) for column in table.columns)
-    return (
-        f"SELECT {place} AS place, count(*), coalesce(sum({text_hash(f'ROW({columns})::text', encoding)}), 0)::text "  # noqa: S608
+    query = (
+        f"SELECT count(*), coalesce(sum({text_hash(f'ROW({columns})::text', encoding)}), 0)::text "  # noqa: S608
         f"FROM ONLY {_name(table)} {table.condition}"
+    )
+    locks = 1 + table.indexes
+    share = table.size_bytes / _BATCH_BYTES + len(table.columns) / _BATCH_COLUMNS + locks / _BATCH_LOCKS
+    return Question(query, share)
+
+
+def about_sequence(sequence: Relation) -> Question:
+    """Where it stands, and whether it was called. Sequences ignore snapshots."""
+    return Question(f"SELECT last_value, is_called::text FROM {_name(sequence)}", 1 / _BATCH_LOCKS)  # noqa: S608
+
+
+def table_content(table: Relation, rows: int, fingerprint: str) -> TableContent:
+    return TableContent(
+        schema=table.schema,
+        name=table.name,
+        rows=rows,
+        fingerprint=fingerprint,
+        logged=table.logged,
+        parents=table.parents,
+    )
+
+
+def sequence_content(sequence: Relation, last_value: int, is_called: str) -> SequenceContent:
+    return SequenceContent(
+        schema=sequence.schema,
+        name=sequence.name,
+        last_value=last_value,
+        is_called=is_called == "true",
+        logged=sequence.logged,
     )
 
 
@@ -80,27 +94,6 @@ def text_hash(text: str, encoding: str) -> str:
     if encoding.startswith(_SINGLE_BYTE) and encoding not in _MULTI_BYTE_WIN:
         text = f"convert_from(convert_to({text}, 'UTF8'), 'SQL_ASCII')"
     return f'hashtextextended({text} COLLATE "C", 0)'
-
-
-def _content(table: Relation, rows: int, fingerprint: str) -> TableContent:
-    return TableContent(
-        schema=table.schema,
-        name=table.name,
-        rows=rows,
-        fingerprint=fingerprint,
-        logged=table.logged,
-        parents=table.parents,
-    )
-
-
-def _share(table: Relation) -> float:
-    """How much of a batch the table takes."""
-    locks = 1 + table.indexes
-    return table.size_bytes / _BATCH_BYTES + len(table.columns) / _BATCH_COLUMNS + locks / _BATCH_LOCKS
-
-
-def _together(queries: Iterable[str]) -> str:
-    return "\nUNION ALL ".join(queries)
 
 
 def _name(relation: Relation) -> str:

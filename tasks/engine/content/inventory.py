@@ -6,6 +6,7 @@ from collections.abc import Collection
 from sqlalchemy.engine import Connection
 
 from tasks.engine.connections import raw_connection
+from tasks.engine.content.batches import Batches
 from tasks.engine.content.inventory_sql import inventory_query
 from tasks.engine.content.session import rows
 from tasks.engine.content.values import SchemaObject
@@ -14,15 +15,20 @@ _TOKEN = re.compile(r""""(?:[^"]|"")*"|'(?:[^']|'')*'|[()]|\bWHEN\b|[^"'()\w]+|\
 
 
 def read_inventory(
-    connection: Connection, *, privileges: bool = False, empty: Collection[str] = ()
+    connection: Connection,
+    *,
+    privileges: bool = False,
+    empty: Collection[str] = (),
+    batches: Batches | None = None,
 ) -> tuple[SchemaObject, ...]:
     """All objects of the connection's database in one query, sorted by kind and identity.
 
     Needs the session settings of PINNED_SESSION. privileges: owners and access rights too. empty: as
-    inventory_query has it.
+    inventory_query has it. batches: of this connection, not to gather locks.
     """
     major = raw_connection(connection).server_version // 10000
-    found = rows(connection, inventory_query(major, privileges=privileges, empty=frozenset(empty)))
+    query = inventory_query(major, privileges=privileges, empty=frozenset(empty))
+    found = batches.query(query) if batches else rows(connection, query)
     objects = (_object(kind, identity, text, recreate) for kind, identity, text, recreate in found)
     return tuple(sorted(objects, key=lambda each: (each.kind, each.identity)))
 

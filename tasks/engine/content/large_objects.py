@@ -7,7 +7,7 @@ from tasks.engine.content.batches import Batches
 from tasks.engine.content.values import LargeObjects
 from tasks.engine.errors import BackupError
 
-_SIZE = "SELECT count(*), pg_relation_size('pg_largeobject') FROM pg_largeobject_metadata"
+LARGE_OBJECTS = "SELECT count(*), pg_relation_size('pg_largeobject')::text FROM pg_largeobject_metadata"
 _PIECE_BYTES = 2**20
 _BATCH_BYTES = 64 * 2**20
 _BATCH_OBJECTS = 2_000
@@ -30,12 +30,12 @@ _BATCH = """
 """
 
 
-def read_large_objects(batches: Batches) -> LargeObjects:
-    """All of them; BackupError naming the one that the role may not read."""
-    [(count, size_bytes)] = batches.query(_SIZE)
+def read_large_objects(batches: Batches, size: tuple[int, str] | None = None) -> LargeObjects:
+    """All of them; BackupError naming the one that the role may not read. size: what LARGE_OBJECTS has answered."""
+    count, size_bytes = size or batches.query(LARGE_OBJECTS)[0]
     if not count:
         return LargeObjects()
-    objects = max(1, min(_BATCH_OBJECTS, _BATCH_BYTES * count // max(size_bytes, 1)))
+    objects = max(1, min(_BATCH_OBJECTS, _BATCH_BYTES * count // max(int(size_bytes), 1)))
     done, after, total = 0, 0, 0
     while done < count:
         try:

@@ -6,14 +6,22 @@ from pathlib import Path
 from sqlalchemy.engine import Connection
 
 from tasks.engine.content.batches import Batches
-from tasks.engine.content.catalog import read_relations
-from tasks.engine.content.fingerprints import read_sequences, read_tables
+from tasks.engine.content.catalog import RELATIONS, relations_of
+from tasks.engine.content.fingerprints import (
+    Question,
+    about_sequence,
+    about_table,
+    ask_all,
+    sequence_content,
+    table_content,
+)
 from tasks.engine.content.inventory import read_inventory
-from tasks.engine.content.large_objects import read_large_objects
-from tasks.engine.content.session import pin_session, rows
+from tasks.engine.content.large_objects import LARGE_OBJECTS, read_large_objects
+from tasks.engine.content.session import pinning, rows
 from tasks.engine.content.values import Content
 
 _NOTES = Path(__file__).with_name("notes.sql").read_text(encoding="utf-8")
+_FIRST = f"SELECT * FROM ({_NOTES}) notes, ({RELATIONS}) relations"  # noqa: S608
 
 
 def read_content(
@@ -25,19 +33,28 @@ def read_content(
     The session stays pinned (PINNED_SESSION) until the transaction ends.
     BackupError names a table, sequence or large object that the role cannot read in full.
     """
-    pin_session(connection)
-    [(version, notes, empty)] = rows(connection, _NOTES)
-    relations = read_relations(connection)
+    [(version, notes, empty, found)] = rows(connection, f"{pinning(connection)}; {_FIRST}")
+    relations = relations_of(found, connection)
     tables, partitioned, sequences = ([each for each in relations if each.kind == kind] for kind in "rpS")
     tell = progress or _tell_nobody
     tell(0, len(tables))
+    questions = [
+        *(about_table(each, notes["encoding"]) for each in tables),
+        *(about_sequence(each) for each in sequences),
+        Question(LARGE_OBJECTS, 0),
+    ]
     with Batches(connection) as batches:
+        objects = read_inventory(connection, privileges=privileges, empty=empty, batches=batches)
+        answers = ask_all(batches, questions, progress=lambda done: tell(min(done, len(tables)), len(tables)))
+        in_all, size_bytes = answers.pop()
         return Content(
             server_version=version,
-            objects=read_inventory(connection, privileges=privileges, empty=empty),
-            tables=read_tables(batches, tables, encoding=notes["encoding"], progress=tell),
-            sequences=read_sequences(batches, sequences),
-            large_objects=read_large_objects(batches),
+            objects=objects,
+            tables=tuple(table_content(each, *answer) for each, answer in zip(tables, answers, strict=False)),
+            sequences=tuple(
+                sequence_content(each, *answer) for each, answer in zip(sequences, answers[len(tables) :], strict=True)
+            ),
+            large_objects=read_large_objects(batches, (in_all, size_bytes)),
             partitioned=tuple(each.key for each in partitioned),
             partition_parents=tuple((each.key, parent) for each in partitioned for parent in each.parents),
             notes=notes,

@@ -36,19 +36,33 @@ def pin_session(connection: Connection) -> None:
 
     Nothing is put back: with the transaction they end by themselves, and an autocommit session is ours alone.
     """
+    run(connection, pinning(connection))
+
+
+def pinning(connection: Connection) -> str:
+    """What pin_session sends."""
     local = "false" if in_autocommit(connection) else "true"
     pinned = ", ".join(f"({literal(name.lower())}, {literal(value)})" for name, value in PINNED_SESSION.items())
-    run(
-        connection,
+    return (
         # The search path first, so that nobody's own operators are meant in what follows.
         f"SELECT pg_catalog.set_config('search_path', '', {local}); "  # noqa: S608 - our own literals
         f"SELECT count(set_config(name, value, {local})) FROM (VALUES {pinned}) pinned (name, value) "
-        "WHERE name IN (SELECT lower(s.name) FROM pg_settings s)",
+        "WHERE current_setting(name, true) IS NOT NULL"
     )
 
 
 def in_autocommit(connection: Connection) -> bool:
     return bool(raw_connection(connection).autocommit)
+
+
+def put_off(connection: Connection, statement: str) -> None:
+    """What needs no answer goes ahead of the transaction's next statement; never, when there is none."""
+    raw_connection(connection).put_off(statement)
+
+
+def catch_up(connection: Connection) -> None:
+    """Send what was put off: nothing else may follow for long."""
+    raw_connection(connection).catch_up()
 
 
 def run(connection: Connection, statement: str) -> CursorResult[Any]:

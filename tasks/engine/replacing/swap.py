@@ -67,8 +67,7 @@ class Swap:
                 connection.exec_driver_sql(statement)
 
     def prove(self) -> Content:
-        with self.run.target.open(self.run.incoming_name) as connection:
-            connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        with self.run.target.open(self.run.incoming_name, repeatable=True) as connection:
             manifest = self.what.manifest
             found = read_content(connection, progress=self.run.progress.tables_done, privileges=manifest.privileges)
             demand_equal(manifest.content, found, connection, what="the prepared copy")

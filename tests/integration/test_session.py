@@ -1,0 +1,121 @@
+"""The session that spends few round trips does what an ordinary one does."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+
+import psycopg2
+import pytest
+
+from tasks.engine.session import Session
+from tests.integration.content_support import NewDatabase
+from worker.demo.servers import PostgresServer
+
+SETTINGS = "SET application_name = 'prepared'; SET work_mem = '1MB'"
+REPEATABLE = "BEGIN ISOLATION LEVEL REPEATABLE READ"
+
+
+class Opener:
+    """Opens sessions in a database of the test's own."""
+
+    def __init__(self, dsn: str) -> None:
+        self.dsn = dsn
+        self.opened: list[Session] = []
+
+    def __call__(self, settings: Sequence[str] = (SETTINGS,), begin: str | None = REPEATABLE) -> Session:
+        session: Session = psycopg2.connect(self.dsn, connection_factory=Session)
+        session.prepare(settings, begin=begin)
+        self.opened.append(session)
+        return session
+
+
+@pytest.fixture
+def open_session(source_server: PostgresServer, new_database: NewDatabase) -> Iterator[Opener]:
+    opener = Opener(source_server.dsn(new_database(source_server, "session")))
+    yield opener
+    for session in opener.opened:
+        session.close()
+
+
+def ask(session: Session, statement: str) -> object:
+    with session.cursor() as cursor:
+        cursor.execute(statement)
+        [found] = cursor.fetchone() or [None]
+        return found
+
+
+def told(session: Session, statement: str) -> None:
+    with session.cursor() as cursor:
+        cursor.execute(statement)
+
+
+def test_the_first_statement_finds_the_settings_and_a_transaction_of_the_wanted_kind(open_session: Opener) -> None:
+    session = open_session()
+    assert ask(session, "SELECT current_setting('work_mem') || ' ' || current_setting('transaction_isolation')") == (
+        "1MB repeatable read"
+    )
+    before = ask(session, "SELECT count(*) FROM pg_class")
+    told(open_session(begin=None), "CREATE TABLE made_meanwhile ()")
+    assert ask(session, "SELECT count(*) FROM pg_class") == before
+    session.rollback()
+    assert ask(session, "SELECT count(*) FROM pg_class") != before
+
+
+@pytest.mark.parametrize("bad", ["SELECT 1/0", "SELECT FROM WHERE"])
+@pytest.mark.parametrize("begin", [REPEATABLE, None])
+def test_the_settings_hold_although_the_first_statement_failed(
+    open_session: Opener, bad: str, begin: str | None
+) -> None:
+    session = open_session(begin=begin)
+    with pytest.raises(psycopg2.Error):
+        told(session, bad)
+    session.rollback()
+    assert ask(session, "SHOW work_mem") == "1MB"
+
+
+@pytest.mark.parametrize("begin", [REPEATABLE, None])
+def test_settings_that_a_server_refuses_are_left_out(open_session: Opener, begin: str | None) -> None:
+    session = open_session([f"{SETTINGS}; SET client_connection_check_interval = '-1'", SETTINGS], begin)
+    assert ask(session, "SELECT current_setting('application_name')") == "prepared"
+
+
+def test_what_refuses_company_comes_alone_after_the_settings(open_session: Opener) -> None:
+    session = open_session(begin=None)
+    name = f"{session.info.dbname}_more"
+    told(session, f"CREATE DATABASE {name} TEMPLATE template0")
+    told(session, f"DROP DATABASE {name}")
+    assert ask(session, "SHOW work_mem") == "1MB"
+
+
+def test_only_what_is_committed_stays(open_session: Opener) -> None:
+    session = open_session()
+    told(session, "CREATE TABLE kept ()")
+    session.commit()
+    told(session, "CREATE TABLE undone ()")
+    session.rollback()
+    told(session, "CREATE TABLE left_open ()")
+    session.leave()
+    session.rollback()
+    session.close()
+    found = (
+        "SELECT string_agg(relname, ' ') FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
+    )
+    assert ask(open_session(), found) == "kept"
+
+
+def test_what_was_put_off_goes_ahead_of_the_next_statement_and_ends_with_the_transaction(open_session: Opener) -> None:
+    session = open_session()
+    told(session, "SAVEPOINT one; CREATE TABLE undone ()")
+    session.put_off("ROLLBACK TO SAVEPOINT one")
+    assert ask(session, "SELECT to_regclass('undone')") is None
+    session.put_off("SELECT 1/0")
+    session.rollback()
+    assert ask(session, "SELECT 1") == 1
+
+
+def test_a_percent_sign_that_was_put_off_is_no_parameter(open_session: Opener) -> None:
+    session = open_session()
+    told(session, "SELECT 1")
+    session.put_off("SELECT 'a %s'")
+    with closing(session.cursor()) as cursor:
+        cursor.execute("SELECT %s", ["b"])
+        assert cursor.fetchone() == ("b",)

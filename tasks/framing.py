@@ -2,23 +2,22 @@
 
 import errno
 import logging
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from contextvars import copy_context
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 
 from config.logs import cleaned, log_context
 from config.settings import Settings
+from tasks.beside import Show, every, shown
 from tasks.engine.beginning import HANDOVER_ALLOWANCE_S
 from tasks.engine.closing import close_run
 from tasks.engine.errors import BackupError, DeadlineExceeded, Held, RunLost, ServerUnreachable, StorageFull
 from tasks.engine.faultpoints import fault_point
 from tasks.engine.journal import JournalUnavailable, RunRecord
 from tasks.engine.lease import LockUnavailable
-from tasks.engine.progress import Position
+from tasks.engine.progress import Progress
 from tasks.engine.recovery import Ending, settle
 from tasks.engine.run import Run, open_run
 from tasks.engine.spare import release_spare
@@ -30,12 +29,10 @@ log = logging.getLogger(__name__)
 
 BEAT_S = 3.0
 ALIVE_S = 20.0  # a step or a rollback that is silent for so long is dead
-PROGRESS_S = 1.0
 WAITS = "waits"
 _CHECK_LIMIT_S = 120
 
 Written = TypeVar("Written")
-Show = Callable[[Run, str, Position], None]
 
 
 class NotOurs(Exception):
@@ -75,17 +72,18 @@ def perform(
     record = journal.run(run_id)
     if record is None:
         raise NotOurs
-    began = time.monotonic()
+    began, progress = time.monotonic(), Progress()
     with log_context(run_id):
         log.info("%s begins", name, extra={"event": "step_began", "step": name})
         try:
-            summary = cleaned(_work(means, record, name, operation, show), means.settings.secrets)
+            summary = cleaned(_work(means, record, name, operation, show, progress=progress), means.settings.secrets)
         except Exception as error:
             sentence = cleaned(_sentence(error, name), means.settings.secrets)
-            _remember_failure(means, run_id, name, sentence, held=isinstance(error, Held), began=began)
+            ended: dict[str, Any] = {"took_s": time.monotonic() - began, "phases": progress.phases()}
+            _remember_failure(means, run_id, name, sentence, held=isinstance(error, Held), ended=ended)
             raise BackupFailed(sentence) from error
         took_s = time.monotonic() - began
-        done: dict[str, Any] = {"state": "done", "took_s": took_s, "summary": summary}
+        done: dict[str, Any] = {"state": "done", "took_s": took_s, "summary": summary, "phases": progress.phases()}
         if _with_spare_room(means, lambda: journal.end_step(run_id, name, **done, alive_s=HANDOVER_ALLOWANCE_S)):
             _renew_lease(means, run_id, HANDOVER_ALLOWANCE_S)
         fields = {"event": "step_done", "step": name, "took_s": took_s, "summary": summary}
@@ -150,25 +148,34 @@ def _cause_of_death(means: Means, record: RunRecord) -> str:
     return f"the worker on {record.host} died or was cut off {where}"
 
 
-def _work(means: Means, record: RunRecord, name: str, operation: Callable[[Run], str], show: Show | None) -> str:
+def _work(
+    means: Means,
+    record: RunRecord,
+    name: str,
+    operation: Callable[[Run], str],
+    show: Show | None,
+    *,
+    progress: Progress,
+) -> str:
     with Watch(name, step_limit_s(means.settings, name)) as watch:
-        run = open_run(record, settings=means.settings, journal=means.journal, watch=watch)
-        with _heartbeat(means, run), _shown(means, run, name, show):
+        run = open_run(record, settings=means.settings, journal=means.journal, watch=watch, progress=progress)
+        with _heartbeat(means, run), shown(run, name, show, means.observe):
             fault_point(f"{name}.begin")
             summary = operation(run)
             fault_point(f"{name}.end")
             return summary
 
 
-def _remember_failure(means: Means, run_id: str, name: str, sentence: str, *, held: bool, began: float) -> None:
+def _remember_failure(
+    means: Means, run_id: str, name: str, sentence: str, *, held: bool, ended: Mapping[str, Any]
+) -> None:
     """For the rollback, which learns the cause from the journal. It must not fail when the disk is full."""
     level = logging.WARNING if held else logging.ERROR
     log.log(level, "%s failed: %s", name, sentence, extra={"event": "step_failed", "step": name})
-    took_s = time.monotonic() - began
 
     def remember() -> None:
         means.journal.keep(run_id, failure={"step": name, "error": sentence, "held": held})
-        means.journal.end_step(run_id, name, state="failed", took_s=took_s, summary=sentence, alive_s=ALIVE_S)
+        means.journal.end_step(run_id, name, state="failed", summary=sentence, alive_s=ALIVE_S, **ended)
 
     try:
         _with_spare_room(means, remember)
@@ -215,7 +222,7 @@ def _heartbeat(means: Means, run: Run) -> Iterator[None]:
             run.watch.fail(error)
 
     # The lock by a thread of its own: a Redis that does not answer must not make the run look dead.
-    with _every(BEAT_S, beat, "heartbeat"), _every(BEAT_S, renew, "renewal of the lock"):
+    with every(BEAT_S, beat, "heartbeat"), every(BEAT_S, renew, "renewal of the lock"):
         yield
 
 
@@ -231,46 +238,6 @@ def _renew_lease(means: Means, run_id: str, ttl_s: float) -> None:
             means.lease.release(run_id)
     except (LockUnavailable, JournalUnavailable) as error:
         log.warning("the lock was not renewed: %s", error)  # journal and fence keep others out meanwhile
-
-
-@contextmanager
-def _shown(means: Means, run: Run, name: str, show: Show | None) -> Iterator[None]:
-    last = ""
-
-    def look() -> None:
-        nonlocal last
-        position = run.progress.position
-        if last != str(position):  # as people see it: the figures behind the words move all the time
-            last = str(position)
-            if show is not None:
-                show(run, name, position)
-            if means.observe is not None:
-                means.observe(name, position)
-
-    with _every(PROGRESS_S, look, "progress"):
-        yield
-
-
-@contextmanager
-def _every(seconds: float, action: Callable[[], None], name: str) -> Iterator[None]:
-    """Do something again and again in a thread of its own, which is gone when this is left."""
-    over = threading.Event()
-
-    def loop() -> None:
-        while not over.wait(seconds):
-            try:
-                action()
-            except Exception:
-                log.exception("the %s of this step failed once", name)
-
-    # With this thread's context, so that its log lines carry the run's id.
-    thread = threading.Thread(target=copy_context().run, args=(loop,), name=name, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join(seconds)
 
 
 def _describe(record: RunRecord | None) -> str:

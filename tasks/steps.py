@@ -8,6 +8,7 @@ from celery import Task, shared_task
 from celery.exceptions import Ignore
 
 from tasks import framing, messages
+from tasks.beside import Show
 from tasks.engine import operations
 from tasks.engine.closing import close_run
 from tasks.engine.progress import Position
@@ -93,7 +94,7 @@ def _perform(task: Task, run_id: str, operation: Callable[[Run], str]) -> dict[s
         raise Ignore from None
 
 
-def _show_in(task: Task) -> framing.Show | None:
+def _show_in(task: Task) -> Show | None:
     """Show a position under the step's own id, under the run's, and in Flower; not when there is no worker."""
     if task.request.called_directly:
         return None

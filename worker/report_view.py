@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from config.logs import harmless
+from tasks.engine.report import more_facts
 
 _HEADLINES = {
     "succeeded": "✅ the backup database equals the source",
@@ -63,6 +64,7 @@ def _facts(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name, label in (("source_dump", "dump"), ("safety_dump", "safety backup")):
         if dump := report.get(name):
             yield label, f"{dump['file']}, {dump['size_bytes'] / 2**20:.2f} MB"
+    yield from more_facts(report)
     for warning in report.get("warnings", ()):
         yield "warning", warning
 

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from config.settings import Settings
 from tasks.engine.errors import BackupError
 from tasks.engine.journal import Journal, RunRecord, StepRecord
+from tasks.engine.progress import Phase
 from tasks.engine.report import build_report
 from tasks.engine.storage import REPORTS_DIR, instant_of, read_regular
 
@@ -25,6 +26,7 @@ class PastStep:
     state: str  # working, done, failed
     seconds: float | None
     summary: str | None
+    phases: tuple[Phase, ...] = ()  # in their order; empty for a step that names none, or that died
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,10 +106,7 @@ def from_report(report: Mapping[str, Any], *, verified: bool | None = None) -> P
         outcome=outcome,
         error=report["error"],
         duration_s=report["duration_seconds"] if outcome else None,
-        steps=tuple(
-            PastStep(name=s["name"], state=s["state"], seconds=s["seconds"], summary=s["summary"])
-            for s in report["steps"]
-        ),
+        steps=tuple(_step(step) for step in report["steps"]),
         source_stats=report["source_stats"],
         backup_stats=report["backup_stats"],
         snapshot_at=_instant(dump.get("taken_at")),
@@ -167,6 +166,16 @@ def _from_file(path: Path) -> PastRun | None:
         instant_of(path.stem)  # only a stamp's file is a report
         return from_report(json.loads(read_regular(path)))
     return None
+
+
+def _step(told: Mapping[str, Any]) -> PastStep:
+    phases = tuple(
+        Phase(name=str(one["name"]), seconds=float(one["seconds"]), bytes=int(one["bytes"]), tables=int(one["tables"]))
+        for one in told.get("phases", ())  # reports of earlier versions have none
+    )
+    return PastStep(
+        name=told["name"], state=told["state"], seconds=told["seconds"], summary=told["summary"], phases=phases
+    )
 
 
 def _instant(text: str | None) -> datetime | None:

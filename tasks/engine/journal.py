@@ -6,7 +6,7 @@ Each change that must not happen twice is a compare-and-set: one statement, whos
 
 import copy
 import uuid
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,7 +16,9 @@ from sqlalchemy.engine import Connection
 
 from tasks.engine.journal_engine import JournalUnavailable, explained, open_engine
 from tasks.engine.journal_records import LONGEST_ALLOWANCE, RunRecord, StepRecord
+from tasks.engine.journal_statements import comes_next, facts_of, keep, once, put
 from tasks.engine.journal_tables import meta, metadata, runs, steps
+from tasks.engine.progress import PHASES, Phase
 from tasks.engine.telling.outbox import Outbox
 
 __all__ = ["Journal", "JournalUnavailable", "RunRecord", "StepRecord"]
@@ -32,9 +34,9 @@ class Journal:
         self._engine = open_engine(url)
         with self._writing() as connection:
             metadata.create_all(connection)
-            self.id = _once(connection, "journal_id", str(uuid.uuid4()))
-            self.created_at = datetime.fromisoformat(_once(connection, "created_at", _now().isoformat()))
-            version = _once(connection, "schema_version", _SCHEMA_VERSION)
+            self.id = once(connection, "journal_id", str(uuid.uuid4()))
+            self.created_at = datetime.fromisoformat(once(connection, "created_at", _now().isoformat()))
+            version = once(connection, "schema_version", _SCHEMA_VERSION)
         if version != _SCHEMA_VERSION:
             raise JournalUnavailable(
                 f"the journal has schema version {version}, this program knows {_SCHEMA_VERSION}; "
@@ -117,7 +119,7 @@ class Journal:
         """
         with self._writing() as connection:
             still_open = connection.execute(self._update_open(run_id, alive_until=_in(alive_s))).rowcount
-            if not still_open or not _comes_next(connection, run_id, name):
+            if not still_open or not comes_next(connection, run_id, name):
                 return False
             try:
                 connection.execute(steps.insert().values(run_id=run_id, name=name, state="working", began_at=_now()))
@@ -125,9 +127,22 @@ class Journal:
                 return False
         return True
 
-    def end_step(self, run_id: str, name: str, *, state: str, took_s: float, summary: str, alive_s: float) -> bool:
+    def end_step(
+        self,
+        run_id: str,
+        name: str,
+        *,
+        state: str,
+        took_s: float,
+        summary: str,
+        alive_s: float,
+        phases: Sequence[Phase] = (),
+    ) -> bool:
         """A step is over; the run may stay silent for alive_s until its next one begins. False: no longer open."""
         with self._writing() as connection:
+            if phases:
+                known = facts_of(connection, run_id).get(PHASES, {})
+                keep(connection, run_id, {PHASES: {**known, name: [phase.as_json() for phase in phases]}})
             connection.execute(
                 steps.update()
                 .where(steps.c.run_id == run_id, steps.c.name == name)
@@ -144,8 +159,7 @@ class Journal:
     def keep(self, run_id: str, **facts: Any) -> None:
         """Remember facts of a run, as JSON values; earlier ones of other names stay."""
         with self._writing() as connection:
-            known = connection.execute(sa.select(runs.c.facts).where(runs.c.run_id == run_id)).scalar_one()
-            connection.execute(runs.update().where(runs.c.run_id == run_id).values(facts={**known, **facts}))
+            keep(connection, run_id, facts)
 
     def begin_restore(self, run_id: str) -> bool:
         """From now on a failure means a rollback. False when the run is not open any more."""
@@ -192,9 +206,9 @@ class Journal:
             ended = bool(connection.execute(runs.update().where(condition).values(**values)).rowcount)
             if ended and outcome not in {"skipped", "missed"}:
                 # By their clock's stamps runs cannot be put in order: a clock may have been set back in between.
-                _put(connection, f"last_ended:{self.pair}", run_id)
+                put(connection, f"last_ended:{self.pair}", run_id)
             if ended and outcome == "succeeded":
-                _put(connection, f"last_succeeded:{self.pair}", run_id)
+                put(connection, f"last_succeeded:{self.pair}", run_id)
         return ended
 
     def forget_before(self, instant: datetime, *, except_stamps: Collection[str] = ()) -> int:
@@ -226,7 +240,7 @@ class Journal:
 
     def remember(self, key: str, value: str) -> None:
         with self._writing() as connection:
-            _put(connection, key, value)
+            put(connection, key, value)
 
     def last_ended(self) -> str | None:
         """The id of the run that has ended last of those that were begun at all, whatever the clock said."""
@@ -266,29 +280,6 @@ class Journal:
     def _reading(self) -> Iterator[Connection]:
         with explained(), self._engine.connect() as connection:
             yield connection
-
-
-def _comes_next(connection: Connection, run_id: str, name: str) -> bool:
-    """Are all steps before this one done? A run that was begun without an order has none to keep."""
-    options = connection.execute(sa.select(runs.c.options).where(runs.c.run_id == run_id)).scalar_one()
-    order: list[str] = options.get("order") or [name]
-    done = set(
-        connection.execute(sa.select(steps.c.name).where(steps.c.run_id == run_id, steps.c.state == "done")).scalars()
-    )
-    return name in order and set(order[: order.index(name)]) <= done
-
-
-def _put(connection: Connection, key: str, value: str) -> None:
-    if not connection.execute(meta.update().where(meta.c.key == key).values(value=value)).rowcount:
-        connection.execute(meta.insert().values(key=key, value=value))
-
-
-def _once(connection: Connection, key: str, value: str) -> str:
-    """The stored value of a key; stored now when there is none."""
-    found = connection.execute(sa.select(meta.c.value).where(meta.c.key == key)).scalar_one_or_none()
-    if found is None:
-        connection.execute(meta.insert().values(key=key, value=value))
-    return value if found is None else str(found)
 
 
 def _now() -> datetime:

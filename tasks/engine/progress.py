@@ -6,12 +6,15 @@ What a step does one after the other are its phases; how long each took is kept 
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 from tasks.engine.pace import Pace, left_words, rate_words
 
 BEGINNING = "beginning"  # what a step does before it names its first phase: it opens sessions, takes locks
+PHASES = "phases"  # the name under which they are kept: step by step among a run's facts, and in the report's steps
 _FEWEST_TABLES = 8
+_SHORTEST_S = 0.1  # less is not worth telling: no rate, no beginning
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +61,18 @@ class Phase:
     bytes: int
     tables: int
 
+    def done(self) -> str:
+        """`41.30 MB, 12 MB/s`, `6 tables`; nothing when nothing was counted."""
+        parts = [f"{self.tables} tables"] if self.tables else []
+        if self.bytes:
+            parts.append(f"{self.bytes / 2**20:.2f} MB")
+            parts += [rate_words(self.bytes / self.seconds)] if self.seconds > _SHORTEST_S else []
+        return ", ".join(parts)
+
+    def as_json(self) -> dict[str, Any]:
+        """For journal and report."""
+        return {**asdict(self), "seconds": round(self.seconds, 3)}
+
 
 @dataclass
 class Progress:
@@ -99,7 +114,8 @@ class Progress:
     def phases(self) -> list[Phase]:
         """What was done until now, in the order in which it was begun first; empty when nothing was named."""
         with self._lock:
-            return list(self._phases_until_now().values()) if self._position.doing else []
+            found = self._phases_until_now().values() if self._position.doing else ()
+            return [phase for phase in found if phase.name != BEGINNING or phase.seconds > _SHORTEST_S]
 
     def _restart(self) -> None:
         self._began_s = self.clock()

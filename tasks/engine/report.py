@@ -1,10 +1,11 @@
 """The report of a run: one JSON document, built from what the journal remembers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from tasks.engine.journal import RunRecord, StepRecord
+from tasks.engine.progress import PHASES
 
 SHOWN_FACTS = (
     "method",
@@ -17,6 +18,12 @@ SHOWN_FACTS = (
     "shrink",
     "offsite",
 )
+
+_TOLD_BY_NAME = {
+    *("success", "run_id", "job_id", "outcome", "slot", "stamp", "host", "start_time", "end_time", "duration_seconds"),
+    *("source_stats", "backup_stats", "error", "warnings", "steps"),
+    *("method", "method_reason", "source", "target", "source_dump", "safety_dump", "expired", "shrink", "offsite"),
+}
 
 
 def build_report(
@@ -45,14 +52,41 @@ def build_report(
         "backup_stats": facts.get("backup_stats"),
         "error": error,
         "warnings": list(facts.get("warnings", [])),
-        "steps": [_step(step) for step in steps],
+        "steps": [_step(step, facts.get(PHASES, {}).get(step.name, [])) for step in steps],
         **{name: facts[name] for name in SHOWN_FACTS if name in facts},
     }
 
 
-def _step(step: StepRecord) -> Mapping[str, Any]:
+def _step(step: StepRecord, phases: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     seconds = None if step.took_s is None else round(step.took_s, 3)
-    return {"name": step.name, "state": step.state, "seconds": seconds, "summary": step.summary}
+    known = {"name": step.name, "state": step.state, "seconds": seconds, "summary": step.summary}
+    return {**known, PHASES: list(phases)}
+
+
+def more_facts(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What a report tells beside what everybody knows of, as a name and words: `way`, `swap: the schema differs`.
+
+    A reason stands with what it is the reason of. What is neither a word, a number, nor a few of them is passed over.
+    """
+    for key, value in report.items():
+        reason_of = key.removesuffix("_reason")
+        if key in _TOLD_BY_NAME or (reason_of != key and reason_of in report):
+            continue
+        told, reason = _words(value), _words(report.get(f"{key}_reason"))
+        if told:
+            yield key.replace("_", " "), f"{told}: {reason}" if reason else told
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str | int | float):
+        return str(value)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {each}" for key, each in value.items() if isinstance(each, str | int | float))
+    if isinstance(value, Sequence):
+        return ", ".join(str(each) for each in value if isinstance(each, str | int | float))
+    return ""
 
 
 def _iso(instant: datetime | None) -> str | None:

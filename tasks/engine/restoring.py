@@ -84,6 +84,7 @@ def put_safety_backup_back(
 def replace(run: Run, what: Replacement) -> list[str]:
     """Prepare, prove, publish; returns notes for the report."""
     with replacement_of(run, what) as new:
+        run.progress.begin("preparing")
         new.prepare()
         run.progress.begin("proving the copy")
         new.prove()

@@ -172,9 +172,15 @@ def name_beside(target: str, what: str, short_id: str) -> str:
 
 
 def open_run(
-    record: RunRecord, *, settings: Settings, journal: Journal, watch: Watch, closer: str | None = None
+    record: RunRecord,
+    *,
+    settings: Settings,
+    journal: Journal,
+    watch: Watch,
+    closer: str | None = None,
+    progress: Progress | None = None,
 ) -> Run:
-    """A run from what the journal knows of it."""
+    """A run from what the journal knows of it. progress: for who asks afterwards what was done."""
     return Run(
         id=record.run_id,
         job_id=record.job_id,
@@ -184,7 +190,7 @@ def open_run(
         settings=settings,
         journal=journal,
         watch=watch,
-        progress=Progress(),
+        progress=progress or Progress(),
         facts=dict(record.facts),
         closer=closer,
     )

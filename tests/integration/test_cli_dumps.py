@@ -1,6 +1,7 @@
 """verify, restore and drill, status, list and show, by the command, upon real runs and real servers."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -97,6 +98,7 @@ def test_show_tells_rows_and_schema_that_changed_since_the_run_before(copied: tu
     assert ["users", "57", "60", "+3"] in [line.split() for line in shown.stdout.splitlines()]
     assert "added index public.users_by_name" in shown.stdout
     assert "verify the copy" in shown.stdout
+    assert any(re.search(r"  proving the copy +\d+\.\d s +\d+ tables", line) for line in shown.stdout.splitlines())
     told = json.loads(command(installation, "show", second, "--json").stdout)
     assert {"table": "users", "before": 57, "after": 60} in told["changes"]["rows"]
     assert told["stamp"] == second

@@ -69,6 +69,8 @@ def test_a_restore_that_fails_before_it_published_is_rolled_back(
     monkeypatch.setenv("RNS_FAULT", f"{point}=raise")
     failed = Failed(installation, caplog, RESTORE_METHOD=method)
     failed.demand("rolled_back", step="restore_target", said=f"broken on purpose at {point}")
+    phases = [phase["name"] for phase in failed.report["steps"][-1]["phases"]]
+    assert ("loading" in phases) == (point in {"loaded", "publish.before"})  # it failed, and tells how far
     monkeypatch.delenv("RNS_FAULT")
     if point == "publish.before":
         failed.demand_that_the_next_run_works(RESTORE_METHOD=method)

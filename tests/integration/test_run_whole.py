@@ -83,6 +83,18 @@ def test_the_report_has_its_fixed_keys_with_their_meanings(ran: Ran) -> None:
         assert report["method"] == ran.installation.extra["RESTORE_METHOD"]
 
 
+def test_the_report_tells_what_each_step_did_how_long_and_how_much(ran: Ran) -> None:
+    for report in ran.reports:
+        phases = {(step["name"], phase["name"]): phase for step in report["steps"] for phase in step["phases"]}
+        assert phases["dump_source", "reading and dumping"]["bytes"] == report["source_dump"]["size_bytes"]
+        assert phases["back_up_target", "examining the dump"]["bytes"] == report["safety_dump"]["size_bytes"]
+        assert phases["restore_target", "loading"]["bytes"] == report["source_dump"]["size_bytes"]
+        assert phases["restore_target", "proving the copy"]["tables"] == report["source_dump"]["tables"]
+        assert phases["verify_target", "verifying"]["tables"] == report["source_dump"]["tables"]
+        for step in report["steps"]:
+            assert sum(phase["seconds"] for phase in step["phases"]) <= step["seconds"] + 0.01
+
+
 def test_the_reports_times_are_iso_8601_in_utc_and_fit_each_other(ran: Ran) -> None:
     for report in ran.reports:
         for key in ("start_time", "end_time"):

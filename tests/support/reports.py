@@ -23,6 +23,13 @@ STEP_SECONDS = {
     "verify_target": 6.3,
     "finish": 0.6,
 }
+# What a step does, with its share of the step's seconds.
+PHASES = {
+    "dump_source": {"beginning": 0.1, "reading and dumping": 0.7, "examining the dump": 0.2},
+    "back_up_target": {"reading and dumping": 0.75, "examining the dump": 0.25},
+    "restore_target": {"loading": 0.6, "gathering statistics": 0.1, "proving the copy": 0.28, "publishing": 0.02},
+    "verify_target": {"verifying": 0.99},
+}
 ERRORS = {
     "failed": "the source cannot be reached: connection refused; see that Neon runs and that DATABASE_URL is right",
     "rolled_back": "restoring failed: function polite(text) does not exist; nothing was published",
@@ -108,10 +115,24 @@ def _steps(outcome: str, number: int) -> list[dict[str, Any]]:
         wave = 1 + 0.16 * math.sin(number * 1.7 + place) + 0.002 * number
         summary = ERRORS[outcome] if failed else f"{name} did what it should"
         state = "failed" if failed else "done"
-        steps.append({"name": name, "state": state, "seconds": round(seconds * wave, 3), "summary": summary})
+        took = round(seconds * wave, 3)
+        steps.append({"name": name, "state": state, "seconds": took, "summary": summary, "phases": _phases(name, took)})
         if failed:
             break
     return steps
+
+
+def _phases(step: str, took: float) -> list[dict[str, Any]]:
+    counted = {"loading": (41_300_000, 0), "proving the copy": (0, 9)}
+    return [
+        {
+            "name": name,
+            "seconds": round(share * took, 3),
+            "bytes": counted.get(name, (0, 0))[0],
+            "tables": counted.get(name, (0, 0))[1],
+        }
+        for name, share in PHASES.get(step, {}).items()
+    ]
 
 
 def a_drill(at: datetime = NOW - timedelta(days=5, hours=3), **others: Any) -> Drill:

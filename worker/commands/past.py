@@ -140,7 +140,10 @@ def _steps_table(run: "PastRun") -> "Table":
     from worker.commands import output  # noqa: PLC0415
     from worker.display import title  # noqa: PLC0415
 
-    rows = [(title(step.name), step.state, output.seconds(step.seconds), step.summary or "") for step in run.steps]
+    rows: list[tuple[str, str, str, str]] = []
+    for step in run.steps:
+        rows.append((title(step.name), step.state, output.seconds(step.seconds), step.summary or ""))
+        rows += [(f"  {phase.name}", "", output.seconds(phase.seconds), phase.done()) for phase in step.phases]
     return output.table_of(("step", "", "took", "summary"), rows, numbers=("took",))
 
 

@@ -8,6 +8,7 @@ from tasks.engine.history import PastRun
 from tasks.engine.page import words
 from tasks.engine.page.calendar import outcome_words
 from tasks.engine.page.trends import kind_of, when
+from tasks.engine.report import more_facts
 from tasks.engine.step_titles import STEP_TITLES
 
 
@@ -103,6 +104,7 @@ def _facts(run: PastRun) -> Iterator[tuple[str, str]]:
     for key, name in (("source_dump", "Dump"), ("safety_dump", "Safety backup")):
         if dump := run.report.get(key):
             yield name, f"{dump['file']}, {words.size(dump['size_bytes'])}"
+    yield from ((name.capitalize(), told) for name, told in more_facts(run.report))
     if expired := run.report.get("expired"):
         yield "Expired", ", ".join(expired)
 

@@ -1,12 +1,13 @@
 """What many runs show together: durations, sizes, row counts."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tasks.engine.history import PastRun
 from tasks.engine.page import words
 from tasks.engine.page.calendar import outcome_words
 from tasks.engine.page.charts import Chart, Series, Stack, bar_chart, size_chart, sparkline
+from tasks.engine.progress import Phase
 from tasks.engine.step_titles import STEP_TITLES
 
 BARS_SHOWN = 30
@@ -20,6 +21,24 @@ class TableHistory:
     rows: str
     change: str
     chart: Chart
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhaseHistory:
+    """One phase of a step over time; done: what the newest run did in it, if it counts anything."""
+
+    phase: str
+    took: str
+    done: str
+    chart: Chart
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepPhases:
+    """The phases of one step, in their order."""
+
+    step: str
+    phases: tuple[PhaseHistory, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +105,51 @@ def row_counts(runs: Sequence[PastRun]) -> tuple[tuple[TableHistory, ...], Grid]
         ),
     )
     return tuple(_table_history(table, shown) for table in tables), grid
+
+
+def phases(runs: Sequence[PastRun]) -> tuple[tuple[StepPhases, ...], Grid]:
+    """The phases of the newest runs that have any; a run that did without one has no point there."""
+    shown = [(run, _phases_of(run)) for run in _in_order(runs) if any(step.phases for step in run.steps)][-BARS_SHOWN:]
+    order = [step for step in STEP_TITLES if any(step == of for _, found in shown for of, _ in found)]
+    newest_first = dict.fromkeys(key for _, found in reversed(shown) for key in found)
+    keys = [key for step in order for key in newest_first if key[0] == step]
+    grid = Grid(
+        columns=("run", *(f"{STEP_TITLES[step]}: {phase}" for step, phase in keys)),
+        rows=tuple(
+            (when(run), *(words.took(found[key].seconds if key in found else None) for key in keys))
+            for run, found in reversed(shown)
+        ),
+    )
+    found = tuple(
+        StepPhases(step=STEP_TITLES[step], phases=tuple(_phase_history(key, shown) for key in keys if key[0] == step))
+        for step in order
+    )
+    return found, grid
+
+
+def _phases_of(run: PastRun) -> dict[tuple[str, str], Phase]:
+    return {(step.name, phase.name): phase for step in run.steps for phase in step.phases}
+
+
+def _phase_history(
+    key: tuple[str, str], shown: Sequence[tuple[PastRun, Mapping[tuple[str, str], Phase]]]
+) -> PhaseHistory:
+    places = _places([run for run, _ in shown])
+    known = [(place, run, found[key]) for place, (run, found) in zip(places, shown, strict=True) if key in found]
+    newest = shown[-1][1].get(key)
+    series = Series(
+        name=key[1],
+        kind="line-0",
+        values=tuple((place, one.seconds, f"{when(run)}: {words.took(one.seconds)}") for place, run, one in known),
+        newest=words.took(newest.seconds if newest else None),
+    )
+    says = _spread("", [one.seconds for _, _, one in known], words.took)
+    return PhaseHistory(
+        phase=key[1],
+        took=series.newest,
+        done=newest.done() if newest else "not needed this time",
+        chart=sparkline(f"Duration of {STEP_TITLES[key[0]]}: {key[1]}", says, series),
+    )
 
 
 def _in_order(runs: Sequence[PastRun]) -> list[PastRun]:

@@ -12,7 +12,7 @@ from tasks.engine.page import trends, words
 from tasks.engine.page.calendar import Calendar, calendar_of
 from tasks.engine.page.charts import Chart
 from tasks.engine.page.last_report import LastReport, RunLine, last_report, run_line
-from tasks.engine.page.trends import Grid, TableHistory
+from tasks.engine.page.trends import Grid, StepPhases, TableHistory
 from tasks.engine.page.verdict import Verdict, judge, newest_that_tells
 
 RUNS_LISTED = 9
@@ -61,6 +61,7 @@ class PageView:
     failed_drill: Drill | None  # the last drill, when it failed
     calendar: Calendar
     durations: tuple[Chart, Grid]
+    phases: tuple[tuple[StepPhases, ...], Grid]
     sizes: tuple[Chart, Grid]
     row_counts: tuple[tuple[TableHistory, ...], Grid]
     runs: tuple[RunLine, ...]
@@ -91,6 +92,7 @@ def view(overview: Overview, untold: Sequence[str] = ()) -> PageView:
         failed_drill=drill if drill and not drill.ok else None,
         calendar=calendar_of(ended, overview.now.date()),
         durations=trends.durations(ended),
+        phases=trends.phases(ended),
         sizes=trends.sizes(ended),
         row_counts=trends.row_counts(ended),
         runs=tuple(run_line(run) for run in ended[:RUNS_LISTED]),

@@ -7,6 +7,8 @@ import pytest
 from rich.console import Console
 
 from tasks.engine.progress import Position, Progress
+from tasks.engine.report import more_facts
+from tests.support.reports import NOW, a_report
 from worker.commands.output import long_ago
 from worker.commands.past import difference
 from worker.display import Calm, moves
@@ -68,6 +70,29 @@ def test_a_dumb_terminal_gets_lines_too(monkeypatch: pytest.MonkeyPatch) -> None
     assert not moves(Console(file=io.StringIO(), force_terminal=True))
     monkeypatch.setenv("TERM", "xterm")
     assert moves(Console(file=io.StringIO(), force_terminal=True))
+
+
+def test_what_a_report_tells_beside_what_is_known_is_shown_by_its_name_with_its_reason() -> None:
+    report = {
+        "way": "unchanged",
+        "way_reason": "nothing changed since run 1b0c",
+        "method": "swap",
+        "method_reason": "told elsewhere",
+        "round_trips": {"source": 12, "target": 40},
+        "skipped": ["loading", "gathering statistics"],
+        "nothing": None,
+        "flag": False,
+    }
+    assert list(more_facts(report)) == [
+        ("way", "unchanged: nothing changed since run 1b0c"),
+        ("round trips", "source 12, target 40"),
+        ("skipped", "loading, gathering statistics"),
+        ("flag", "no"),
+    ]
+
+
+def test_every_key_of_a_usual_report_has_a_place_of_its_own() -> None:
+    assert list(more_facts(a_report(NOW))) == []
 
 
 def test_differences_are_told_with_their_sign() -> None:

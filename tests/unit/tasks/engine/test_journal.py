@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tasks.engine.history import from_report
 from tasks.engine.journal import Journal, JournalUnavailable
+from tasks.engine.progress import Phase
+from tasks.engine.report import build_report
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 SLOT = datetime(2026, 11, 22, 6, 0, tzinfo=UTC)
@@ -205,6 +208,27 @@ def test_a_step_out_of_order_takes_nothing(journal: Journal) -> None:
     journal.end_step("a", "dump_source", state="done", took_s=1, summary="", alive_s=30)
     assert journal.claim_step("a", "check_guards", alive_s=30)
     assert not journal.claim_step("a", "restore_target", alive_s=30)
+
+
+def test_the_phases_of_a_step_are_kept_with_its_end_and_those_of_others_stay(journal: Journal) -> None:
+    begin(journal, "a")
+    loading = Phase(name="loading", seconds=1.23456, bytes=300, tables=0)
+    proving = Phase(name="proving", seconds=0.5, bytes=0, tables=6)
+    for name, phases in (("one", [loading]), ("two", []), ("three", [loading, proving])):
+        journal.claim_step("a", name, alive_s=30)
+        state = "failed" if name == "three" else "done"
+        journal.end_step("a", name, state=state, took_s=2, summary="", alive_s=30, phases=phases)
+    record = journal.run("a")
+    assert record is not None
+    report = build_report(
+        record, journal.steps("a"), outcome="failed", error=None, ended_at=record.started_at, stats_tables=()
+    )
+    told = {"name": "loading", "seconds": 1.235, "bytes": 300, "tables": 0}
+    assert [step["phases"][:1] for step in report["steps"]] == [[told], [], [told]]
+    assert from_report(report).steps[2].phases[1] == proving
+    for step in report["steps"]:
+        del step["phases"]  # as a version before this one wrote it
+    assert from_report(report).steps[0].phases == ()
 
 
 def test_a_heartbeat_from_a_clock_that_ran_ahead_keeps_no_run_alive(journal: Journal) -> None:

@@ -1,6 +1,7 @@
 """Charts as values: what is drawn where, before anything is drawn."""
 
 import math
+import re
 
 import pytest
 from hypothesis import given
@@ -8,8 +9,9 @@ from hypothesis import strategies as st
 
 from tasks.engine.history import from_report
 from tasks.engine.page.charts import HEIGHT, Stack, bar_chart, nice_step
-from tasks.engine.page.trends import BARS_SHOWN, durations, row_counts, sizes
-from tests.support.reports import NOW, STEP_SECONDS, a_history, a_report
+from tasks.engine.page.trends import BARS_SHOWN, durations, phases, row_counts, sizes
+from tasks.engine.step_titles import STEP_TITLES
+from tests.support.reports import NOW, PHASES, STEP_SECONDS, a_history, a_report
 
 RUNS = [from_report(report) for report in a_history(NOW, days=30, mishaps={1: "failed", 2: "missed"})]
 
@@ -50,6 +52,7 @@ def test_nothing_and_zeroes_can_be_drawn_too() -> None:
     assert not durations([])[0].bars
     assert not sizes([])[0].lines
     assert not row_counts([])[0]
+    assert not phases([])[0]
 
 
 def test_places_are_those_in_time_not_in_order() -> None:
@@ -70,3 +73,32 @@ def test_a_table_that_was_not_there_yet_has_points_only_where_it_was_counted() -
     assert points == {"users": 9, "escrows": 9, "wallets": 4, "transactions": 9}
     assert [row[3] for row in grid.rows].count("–") == 5
     assert {history.table: history.change for history in histories}["transactions"] == "+190"
+
+
+def test_each_phase_of_each_step_has_a_chart_in_the_order_of_a_run() -> None:
+    found, grid = phases(RUNS)
+    assert {one.step: [phase.phase for phase in one.phases] for one in found} == {
+        STEP_TITLES[step]: list(shares) for step, shares in PHASES.items()
+    }
+    loading = found[2].phases[0]
+    assert len(loading.chart.lines[0].points) == len(grid.rows) - 1 == BARS_SHOWN - 1  # one run failed before
+    assert re.fullmatch(r"39\.39 MB, \d\.\d MB/s", loading.done)
+    assert grid.columns[1] == "count and dump the source: beginning"
+
+
+def test_a_phase_that_was_not_needed_has_no_point_and_says_so() -> None:
+    reports = a_history(NOW, days=4)
+    for step in reports[-1]["steps"]:
+        step["phases"] = [phase for phase in step["phases"] if phase["name"] != "loading"]
+    found, grid = phases([from_report(report) for report in reports])
+    loading = found[2].phases[-1]  # those of the newest run come first
+    assert len(loading.chart.lines[0].points) == len(reports) - 1
+    assert (loading.took, loading.done) == ("–", "not needed this time")
+    assert grid.rows[0].count("–") == 1
+
+
+def test_reports_of_versions_that_knew_no_phases_draw_nothing() -> None:
+    report = a_report(NOW)
+    for step in report["steps"]:
+        del step["phases"]
+    assert phases([from_report(report)])[0] == ()

@@ -1,6 +1,6 @@
 # The front door. Each target is one line; what is longer is a program in tools/.
 .DEFAULT_GOAL := help
-.PHONY: help demo run test faults proofs versions bench check audit up compose-test pictures
+.PHONY: help demo run test faults proofs versions bench bench-quick check audit up compose-test pictures
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,8 +23,11 @@ proofs: ## Damage dumps, lie, copy between all versions, and write the rest of d
 versions: ## Copy between every pair of PostgreSQL 14 to 18, roll back, and copy again (5 minutes)
 	@tools/setup dev && .venv/bin/pytest -m "figures and long" tests/versions
 
-bench: ## Time a run beside what a user would take instead, and tell where its time goes
+bench: ## Time runs beside what a user would take instead, and write docs/performance.md (more than an hour)
 	@tools/setup dev && .venv/bin/python -m tests.bench
+
+bench-quick: ## The same in two minutes: fewer rounds, smaller data, printed only
+	@tools/setup dev && .venv/bin/python -m tests.bench --quick
 
 check: ## Style, types and unit tests, in seconds
 	@tools/setup dev && tools/check

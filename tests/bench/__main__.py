@@ -1,104 +1,123 @@
 """`make bench`: how long a run takes, beside what a user would take instead, and where its time goes."""
 
-import argparse
+import os
+import platform
+import shlex
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from datetime import UTC, datetime
 
-from tests.bench.data import data_sets
-from tests.bench.figures import Figures
-from tests.bench.ours import ENGINE, WORKER
+import psycopg2.extensions
+import psycopg2.extras
+
+from tests.bench.data import DataSet, data_sets
+from tests.bench.figures import Figures, Section
+from tests.bench.findings import try_idleness, try_many_tables
+from tests.bench.page import write_page
 from tests.bench.peers import PEERS
-from tests.bench.playing import CASES, Match, Player
+from tests.bench.plan import Plan, read_plan
+from tests.bench.playing import Match, Player
 from tests.bench.show import summary
-from tests.bench.stage import staged
+from tests.bench.stage import Stage, staged
 from tests.bench.steps import profile
+from tests.faults.document import commit
 from worker.demo.servers import find_postgres
 
 
+class Stopped(BaseException):
+    """By somebody, or because the time is up; words says so."""
+
+
 def main() -> int:
-    options = _options()
+    """0 when everybody copied; 1 when somebody failed; 130 when it was interrupted."""
     began = time.monotonic()
 
     def tell(text: str) -> None:
         print(f"[{time.monotonic() - began:6.1f} s] {text}", flush=True)  # noqa: T201 - a program's output
 
-    signal.signal(signal.SIGTERM, _interrupt)
-    figures = Figures()
+    figures = Figures(absent={peer.name: why for peer in PEERS if (why := peer.missing())})
+    plan = read_plan(None, list(figures.absent))
+    psycopg2.extensions.set_wait_callback(psycopg2.extras.wait_select)  # a statement of minutes hears Ctrl-C
+    _listen(plan)
+    status = 0
     try:
-        _play(options, figures, tell)
-    except KeyboardInterrupt:
-        tell("interrupted; nothing is left behind")
-        return 130
-    print(summary(figures))  # noqa: T201
-    return 0
+        with staged(find_postgres()) as stage:
+            _play(plan, stage, figures, tell)
+    except Stopped as stopped:
+        tell(f"{stopped}: what was not measured is not in the tables; nothing is left behind")
+        status = 0 if plan.at_most_s and "time" in str(stopped) else 130
+    tell(f"measured, of commit {commit()}\n{summary(figures)}")
+    if plan.page and not status:
+        write_page(plan.page, figures)
+        tell(f"written: {plan.page}")
+    return status or int(bool(figures.failures))
 
 
-def _play(options: argparse.Namespace, figures: Figures, tell: Callable[[str], None]) -> None:
-    every = data_sets()
-    only = set(options.only)
-    figures.absent = {peer.name: why for peer in PEERS if (why := peer.missing())}
-    with staged(find_postgres()) as stage:
-        player = Player(stage=stage, figures=figures, tell=tell)
-        for name in options.data:
-            data = every[name]
-            source = stage.build(data)
-            figures.sizes_bytes[name] = stage.size_bytes(source)
-            tell(f"{name} is built: {figures.sizes_bytes[name] / 2**20:.0f} MB")
-            for wire in options.wire:
-                match = Match(
-                    data=data,
-                    round_trip_s=wire / 1000,
-                    ours=[each for each in (WORKER, ENGINE) if not only or each.name in only],
-                    peers=[
-                        each for each in PEERS if (not only or each.name in only) and each.name not in figures.absent
-                    ],
-                    rounds=options.rounds,
-                    cases=options.cases,
-                    count=not options.profile,
-                )
-                player.play(match, source)
-                if options.profile:
-                    _profile(match, figures)
+def _play(plan: Plan, stage: Stage, figures: Figures, tell: Callable[[str], None]) -> None:
+    player = Player(stage=stage, figures=figures, tell=tell)
+    for name, matches in plan.matches.items():
+        source = _built(stage, figures, data_sets()[name], tell)
+        for match in matches:
+            player.play(match, source)
+            if plan.profile:
+                _profile(match, figures)
+        if plan.idle and name == "S":
+            tell("a worker and beat without work are watched")
+            try_idleness(stage, figures, matches[0].data, source)
+        stage.drop(source)
+    if plan.tables:
+        data = data_sets()["T"]
+        tell("T is built, copied and refused")
+        figures.sections["T"] = _section(data, 0)
+        try_many_tables(stage, figures, data)
+
+
+def _built(stage: Stage, figures: Figures, data: DataSet, tell: Callable[[str], None]) -> str:
+    source = stage.build(data)
+    size_bytes = stage.size_bytes(source)
+    figures.sections[data.name] = _section(data, size_bytes)
+    tell(f"{data.name} is built: {size_bytes / 2**20:.0f} MB")
+    return source
+
+
+def _section(data: DataSet, size_bytes: int) -> Section:
+    words = sys.argv[1:]
+    postgres = ".".join(map(str, find_postgres().version))
+    return Section(
+        data=data.name,
+        says=data.says,
+        changed=data.changed,
+        size_bytes=size_bytes,
+        measured_at=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        commit=commit(),
+        command=f"python -m tests.bench {shlex.join(words)}" if words else "make bench",
+        machine=f"{os.cpu_count()} processors, Python {platform.python_version()}, PostgreSQL {postgres}",
+    )
 
 
 def _profile(match: Match, figures: Figures) -> None:
-    for case in match.cases:
-        runs = figures.runs(match.cell(ENGINE.name, case))
-        if runs and runs[-1].source_wire:
-            print(f"\n{match.data.name}, {match.round_trip_ms} ms, {case}, the engine, last round:\n")  # noqa: T201
-            print(profile(runs[-1]))  # noqa: T201
+    for ours in match.ours:
+        for case in match.cases:
+            runs = figures.of(cell := match.cell(ours.name, case))
+            if runs and runs[-1].source_wire and runs[-1].phases:
+                print(f"\n{cell.data}, {cell.round_trip_ms} ms, {case}, its last round\n\n{profile(runs[-1])}")  # noqa: T201
 
 
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
+def _listen(plan: Plan) -> None:
+    """Ctrl-C, SIGTERM and the end of the time all end it in the same way, and once."""
+    names = {signal.SIGINT: "interrupted", signal.SIGTERM: "ended", signal.SIGALRM: "its time is up"}
 
+    def stop(number: int, _: object) -> None:
+        for name in names:
+            signal.signal(name, signal.SIG_IGN)
+        raise Stopped(names[signal.Signals(number)])
 
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    names = [each.name for each in (WORKER, ENGINE, *PEERS)]
-    parser.add_argument("--data", type=_names(list(data_sets())), default=["S", "W", "M"], help="joined by commas")
-    parser.add_argument("--only", type=_names(names), default=[], help=f"contestants: {', '.join(names)}")
-    parser.add_argument("--cases", type=_names(CASES), default=list(CASES), help=f"of ours: {', '.join(CASES)}")
-    parser.add_argument("--wire", type=_wires, default=[0, 80], help="round trips in ms, joined by commas; 0 is local")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--profile", action="store_true", help="where the engine's time goes, step by step")
-    return parser.parse_args()
-
-
-def _names(known: Sequence[str]) -> Callable[[str], list[str]]:
-    def read(text: str) -> list[str]:
-        found = text.split(",")
-        if strange := [name for name in found if name not in known]:
-            raise argparse.ArgumentTypeError(f"{', '.join(strange)} is none of {', '.join(known)}")
-        return found
-
-    return read
-
-
-def _wires(text: str) -> list[int]:
-    return [int(word) for word in text.split(",")]
+    for name in names:
+        signal.signal(name, stop)
+    if plan.at_most_s:
+        signal.alarm(plan.at_most_s)
 
 
 if __name__ == "__main__":

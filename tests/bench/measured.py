@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.bench.counting import Count
 from tests.bench.processes import Peaks, cpu_s, wait_for_quiet, watching
 from tests.bench.stage import Route
-from tests.bench.wire import Count
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,24 +40,29 @@ class Ours:
 
     @contextmanager
     def ready(self, stage: Stage, route: Route, source: str, **settings: str) -> Iterator[Run]:
-        """An installation that has made no run yet: the first run, and those that follow it."""
-        with stage.empty_target() as target, stage.folder() as home:
-            number = next(_valkey_numbers)
-            with redis.Redis(port=stage.valkey.port, db=number) as client:
-                client.flushdb()
-            installation = Installation(
-                source_server=route.source,
-                target_server=route.target,
-                valkey=stage.valkey,
-                valkey_number=number,
-                source_name=source,
-                target_name=target,
-                home=home,
-                extra={**_LIMITS, "LOG_LEVEL": "WARNING", **settings},
-            )
-            way = _through_worker if self.through_worker else _engine_alone
-            with way(installation) as (run, peaks):
-                yield lambda: _measured(route, installation, run, peaks())
+        """In an installation that has made no run yet: the first run, and those that follow it."""
+        way = _through_worker if self.through_worker else _engine_alone
+        with installed(stage, route, source, **settings) as installation, way(installation) as (run, peaks):
+            yield lambda: _measured(route, installation, run, peaks())
+
+
+@contextmanager
+def installed(stage: Stage, route: Route, source: str, **settings: str) -> Iterator[Installation]:
+    """With an empty target, and a Valkey database and folder of its own."""
+    with stage.empty_target() as target, stage.folder() as home:
+        number = next(_valkey_numbers)
+        with redis.Redis(port=stage.valkey.port, db=number) as client:
+            client.flushdb()
+        yield Installation(
+            source_server=route.source,
+            target_server=route.target,
+            valkey=stage.valkey,
+            valkey_number=number,
+            source_name=source,
+            target_name=target,
+            home=home,
+            extra={**_LIMITS, **settings},
+        )
 
 
 WORKER = Ours("worker", "our whole run, through a Celery worker", through_worker=True)
@@ -101,25 +106,20 @@ def _engine_alone(installation: Installation) -> Iterator[tuple[Callable[[], dic
         )
     assert process.stdin is not None
     assert process.stdout is not None
-    answers, asks = process.stdout, process.stdin
+    asks, answers = process.stdin, process.stdout
 
     def run() -> dict[str, Any]:
         asks.write("run\n")
         asks.flush()
         return _answer(answers.readline(), log=Path(log.name))
 
-    try:
-        _answer(answers.readline(), log=Path(log.name))
-        yield run, lambda: Peaks(roots=[process.pid], named={process.pid: "engine"})
-    finally:
-        with suppress(BrokenPipeError):
-            asks.close()
+    with process:  # it ends when nobody asks any more
         try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
+            _answer(answers.readline(), log=Path(log.name))
+            yield run, lambda: Peaks(roots=[process.pid], named={process.pid: "engine"})
+        except BaseException:
             process.kill()
-            process.wait()
-        answers.close()
+            raise
 
 
 def _answer(line: str, *, log: Path) -> dict[str, Any]:

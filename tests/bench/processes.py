@@ -57,9 +57,10 @@ def _program(pid: int) -> str:
 
 @dataclass
 class Peaks:
-    """VmHWM by program, of a process and all below it; looked at every 50 ms, so that it misses who lives shorter.
+    """VmHWM by program, of processes and all below them; looked at every 50 ms, so that it misses who lives shorter.
 
-    named: what a process is called instead of its program.
+    named: what a process is called instead of its program. A child with the program of a process that has a name is
+    a copy that is about to become another program, unless it has a name itself.
     """
 
     roots: list[int] = field(default_factory=list)
@@ -69,15 +70,9 @@ class Peaks:
     def look(self) -> None:
         for root in self.roots:
             for pid in descendants(root):
-                if peak := _peak_bytes(pid):
-                    name = self._name(pid, root)
-                    self.bytes[name] = max(peak, self.bytes.get(name, 0))
-
-    def _name(self, pid: int, root: int) -> str:
-        program = _program(pid)
-        if pid in self.named:
-            return self.named[pid]
-        return f"{self.named[root]}'s child" if root in self.named and program == _program(root) else program
+                name = self.named.get(pid) or _program(pid)
+                if name and (pid in self.named or root not in self.named or name != _program(root)):
+                    self.bytes[name] = max(_peak_bytes(pid), self.bytes.get(name, 0))
 
 
 @contextmanager

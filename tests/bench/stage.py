@@ -3,13 +3,15 @@
 import itertools
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from tests.bench.counting import Count
 from tests.bench.data import DataSet
-from tests.bench.wire import Count, Wire
+from tests.bench.programs import Programs
+from tests.bench.wire import Wire
 from tests.support.installation import ask, tell
 from worker.demo.servers import PostgresBinaries, PostgresServer, ValkeyServer
 
@@ -40,11 +42,8 @@ class Stage:
     source: PostgresServer
     target: PostgresServer
     valkey: ValkeyServer
+    programs: Programs = field(default_factory=Programs)
     _turns: Iterator[int] = field(default_factory=lambda: itertools.count(1))
-
-    @property
-    def binaries(self) -> PostgresBinaries:
-        return self.source.binaries
 
     def build(self, data: DataSet) -> str:
         """Make the data's database at the source; its name."""
@@ -55,10 +54,19 @@ class Stage:
         tell(self.source.dsn(name), "VACUUM")  # or the first reader would have to set its hint bits
         return name
 
+    def drop(self, database: str) -> None:
+        """At the source."""
+        tell(self.source.dsn(), f"DROP DATABASE {database} WITH (FORCE)")
+
     def change(self, data: DataSet, database: str) -> None:
         """Change what changes between two runs of this data set; each time something else."""
         tell(self.source.dsn(database), data.change.format(turn=next(self._turns)))
         tell(self.source.dsn(), "CHECKPOINT")
+
+    def set_locks(self, per_transaction: int) -> None:
+        """Start the source again with this max_locks_per_transaction."""
+        tell(self.source.dsn(), f"ALTER SYSTEM SET max_locks_per_transaction = {per_transaction}")
+        self.source.restart()
 
     def size_bytes(self, database: str) -> int:
         return int(ask(self.source.dsn(), f"SELECT pg_database_size('{database}')")[0][0])
@@ -111,22 +119,18 @@ class Stage:
 
 
 @contextmanager
-def staged(
-    binaries: PostgresBinaries,
-    *,
-    source_settings: Mapping[str, str] | None = None,
-    target_settings: Mapping[str, str] | None = None,
-) -> Iterator[Stage]:
-    """Both servers and Valkey, while inside; then nothing of them is left. Settings: of postgresql.conf."""
+def staged(binaries: PostgresBinaries) -> Iterator[Stage]:
+    """Both servers and Valkey, while inside; then nothing of them is left."""
     with ExitStack() as stack:
         home = Path(tempfile.mkdtemp(prefix="rns-bench-"))
         stack.callback(shutil.rmtree, home, ignore_errors=True)
-        servers = []
-        for name, settings in (("source", source_settings), ("target", target_settings)):
-            server = PostgresServer(home / name, binaries, settings=settings or {})
+        source, target = (PostgresServer(home / name, binaries) for name in ("source", "target"))
+        for server in (source, target):
             stack.callback(server.remove)
-            servers.append(server.create().start())
+            server.create().start()
         valkey = ValkeyServer(home / "valkey")
         stack.callback(valkey.stop)
         valkey.start()
-        yield Stage(home=home, source=servers[0], target=servers[1], valkey=valkey)
+        stage = Stage(home=home, source=source, target=target, valkey=valkey)
+        stack.callback(stage.programs.end)
+        yield stage

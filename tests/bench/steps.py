@@ -5,9 +5,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from tests.bench.counting import Turn
 from tests.bench.measured import Measured, Phase
 from tests.bench.tables import mb, table
-from tests.bench.wire import Turn
 
 _MOST = 15
 _BETWEEN = "before, between and after"

@@ -30,3 +30,8 @@ def mb(value: float) -> str:
     """Bytes in MB of 1024²."""
     amount = value / 2**20
     return f"{amount:.2f} MB" if amount < 10 else f"{amount:.1f} MB" if amount < 100 else f"{amount:.0f} MB"
+
+
+def ratio_text(value: float) -> str:
+    """Below a tenth as a part of one: 1/33."""
+    return f"1/{1 / value:.0f}" if value < 0.1 else f"{value:.2f}"

@@ -11,7 +11,8 @@ from contextlib import closing, contextmanager
 import psycopg2
 import pytest
 
-from tests.bench.wire import Wire, union_s
+from tests.bench.counting import union_s
+from tests.bench.wire import Wire
 from worker.demo.servers import PostgresServer
 
 _ROUND_TRIP_S = 0.05

@@ -7,7 +7,7 @@ from html import escape
 from tasks.engine.page.charts import nice_step
 
 _WIDTH = 760
-_LEFT = 250  # where bars begin; the labels stand before
+_LEFT = 300  # where bars begin; the labels stand before
 _RIGHT = 90  # for the figure behind the longest bar
 _TOP = 46
 _ROW = 26

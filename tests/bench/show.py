@@ -20,7 +20,10 @@ def summary(figures: Figures) -> str:
         f"\n{data}, {wire_name(ms)}\n\n{times(figures, data, ms)}\n{costs(figures, data, ms)}"
         for data, ms in places(figures)
     ]
-    parts += [f"\nSeconds of each step of ours, medians\n\n{steps(figures)}", f"\nGoals\n\n{goals(figures)}"]
+    if any(cell.contestant in OURS for cell in figures.runs):
+        parts.append(f"\nSeconds of each step of ours, medians\n\n{steps(figures)}")
+    if any(verdict for _, verdict in judged(figures)):
+        parts.append(f"\nGoals\n\n{goals(figures, all_of_them=False)}")
     parts += [f"{name} was not measured: {why}\n" for name, why in figures.absent.items()]
     parts += [f"failed: {line}\n" for line in figures.failures]
     return "\n".join(parts)
@@ -90,9 +93,12 @@ def steps(figures: Figures) -> str:
     return table(["data", "contestant", "case", *names, "else", "whole"], rows)
 
 
-def goals(figures: Figures) -> str:
+def goals(figures: Figures, *, all_of_them: bool = True) -> str:
+    """all_of_them: those too that were not measured."""
     rows = []
     for goal, verdict in judged(figures):
+        if verdict is None and not all_of_them:
+            continue
         measured, reached = ("not measured", "") if verdict is None else (verdict.measured, _word(verdict.reached))
         rows.append([goal.case, goal.against, goal.bound, measured, reached])
     return table(["case", "against, in the same rounds", "goal", "measured", "reached"], rows)

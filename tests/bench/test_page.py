@@ -4,6 +4,8 @@ import re
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import pytest
+
 from tests.bench.charts import Bar, bars
 from tests.bench.figures import COPY, Figures
 from tests.bench.page import write_page
@@ -76,10 +78,10 @@ def test_bars_are_as_long_as_their_seconds() -> None:
         for each in drawing.iter(f"{_SVG}rect")
         if each.get("height") == "15"
     }
-    assert widths["ours"] == 4 * widths["k0"]
-    assert abs(widths["k1"] - 2 * widths["k0"]) < 0.2
+    assert widths["ours"] == pytest.approx(4 * widths["k0"], abs=0.5)
+    assert widths["k1"] == pytest.approx(2 * widths["k0"], abs=0.5)
     spread = next(each for each in drawing.iter(f"{_SVG}line") if each.get("class") == "spread")
-    assert float(spread.get("x2", 0)) - float(spread.get("x1", 0)) == 5 * widths["k0"]
+    assert float(spread.get("x2", 0)) - float(spread.get("x1", 0)) == pytest.approx(5 * widths["k0"], abs=0.5)
     assert [each.text for each in drawing.iter(f"{_SVG}text") if each.text in {"one & all", "Seconds < minutes"}]
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tasks.engine.changes import Changes, RowsChange, SchemaChange
+from tasks.engine.doctor.forecast import Forecast, StepForecast
 from tasks.engine.drills import Drill
 from tasks.engine.findings import Finding
 from tasks.engine.freshness import Copy
@@ -41,6 +42,8 @@ def test_the_keys_of_status_are_those_of_an_overview() -> None:
         ("list", "runs", PastRun),
         ("list", "dumps", DumpOnDisk),
         ("doctor", "findings", Finding),
+        ("doctor", "forecast", Forecast),
+        ("doctor", "forecast", StepForecast),
         ("show", "changes", Changes),
         ("show", "changes", RowsChange),
         ("show", "changes", SchemaChange),

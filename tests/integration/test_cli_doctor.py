@@ -2,9 +2,13 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
+from tasks.engine.step_titles import STEP_TITLES
+from tests.faults.proxy import Proxy
 from tests.support.command import command
 from tests.support.installation import Installation, installed, tell
 from tests.support.workers import working
@@ -67,3 +71,39 @@ def test_settings_that_cannot_be_used_are_told_one_by_one(installation: Installa
     told = command(installation, "doctor", RETENTION_DAYS="soon", RESTORE_METHOD="x")
     assert told.exit_code == 1
     assert [line[0] for line in told.stdout.splitlines()] == ["✗", "✗", "-"]
+
+
+@pytest.fixture
+def new_installation(
+    source_server: PostgresServer, target_server: PostgresServer, valkey_server: ValkeyServer, tmp_path: Path
+) -> Iterator[Installation]:
+    with installed(source_server, target_server, valkey_server, tmp_path) as one:
+        yield one
+
+
+def test_the_round_trip_is_measured_and_the_duration_foretold_before_and_after_a_run(
+    new_installation: Installation,
+) -> None:
+    installation = new_installation
+    servers = {"source": installation.source_server, "target": installation.target_server}
+    delays_s = {"source": 0.02, "target": 0.01}  # in each direction
+    with ExitStack() as stack:
+        urls = {}
+        for role, server in servers.items():
+            proxy = stack.enter_context(Proxy(server.port))
+            proxy.delay_s = delays_s[role]
+            url = installation.source_url if role == "source" else installation.target_url
+            urls[role] = url.replace(f":{server.port}/", f":{proxy.port}/")
+        away = {"DATABASE_URL": urls["source"], "RAILWAY_BACKUP_DB_URL": urls["target"]}
+        found = json.loads(command(installation, "doctor", "--json", **away).stdout)
+    for role, delay_s in delays_s.items():
+        assert found["round_trip_ms"][role] >= 2 * delay_s * 1000
+    assert found["forecast"]["basis"] == "formula"
+    assert [step["name"] for step in found["forecast"]["steps"]] == list(STEP_TITLES)
+    near = json.loads(command(installation, "doctor", "--json").stdout)["forecast"]
+    assert near["seconds"] < found["forecast"]["seconds"]
+    assert installation.run_here()["outcome"] == "succeeded"
+    found = json.loads(command(installation, "doctor", "--json").stdout)
+    assert (found["forecast"]["basis"], found["forecast"]["runs"]) == ("runs", 1)
+    said = next(finding["told"] for finding in found["findings"] if finding["name"] == "duration")
+    assert "by the last run that succeeded" in said

@@ -1,7 +1,7 @@
 """`railway-neon-sync doctor`: everything that could fail tonight, with its remedy."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,6 +10,7 @@ from worker.commands.boundary import FAILED, debug_option, read_settings
 from worker.commands.interruption import Entrust, stoppable, waiting
 
 if TYPE_CHECKING:
+    from tasks.engine.doctor.patient import Patient
     from tasks.engine.findings import Finding
 
 _LIMIT_S = 600.0
@@ -44,6 +45,7 @@ def doctor(ctx: click.Context, *, as_json: bool) -> None:
             screen.print(finding_line(finding))
 
     findings: list[Finding] = []
+    figures: dict[str, Any] = {"round_trip_ms": None, "forecast": None}
     try:
         settings = read_settings()
     except SettingsFault as fault:
@@ -56,19 +58,23 @@ def doctor(ctx: click.Context, *, as_json: bool) -> None:
         findings.append(Finding(name="settings", state="good", told="all can be used"))
         tell(findings[0])
         with waiting(None if as_json else screen) as show:
-            findings += stoppable(lambda entrust: _examine(settings, entrust, tell, show))
+            found, patient = stoppable(lambda entrust: _examine(settings, entrust, tell, show))
+        findings += found
+        figures["round_trip_ms"] = {role: 1000 * seconds for role, seconds in patient.round_trips_s.items()}
+        figures["forecast"] = patient.forecast
     good = all_good(findings)
     if as_json:
-        print_json({"ok": good, "findings": plain(findings)})
+        print_json({"ok": good, "findings": plain(findings), **plain(figures)})
     ctx.exit(0 if good else FAILED)
 
 
 def _examine(
     settings: Settings, entrust: Entrust, tell: "Callable[[Finding], None]", show: Callable[[str], None]
-) -> "list[Finding]":
+) -> "tuple[list[Finding], Patient]":
     """show: is given the name of each point before it is looked at."""
     from tasks.engine.by_hand import open_by_hand  # noqa: PLC0415
-    from tasks.engine.doctor import Patient, now_utc, points  # noqa: PLC0415
+    from tasks.engine.doctor.patient import Patient, now_utc  # noqa: PLC0415
+    from tasks.engine.doctor.points import points  # noqa: PLC0415
     from tasks.engine.findings import examine  # noqa: PLC0415
     from tasks.engine.lease import open_lease  # noqa: PLC0415
     from tasks.framing import step_limit_s  # noqa: PLC0415
@@ -77,5 +83,6 @@ def _examine(
     lease = open_lease(settings.lock_url.get_secret_value(), pair=settings.pair)
     with open_by_hand(settings, "doctor", settings.target, limit_s=_LIMIT_S) as run:
         entrust(run.watch)
-        asked = points(Patient(run, now=now_utc(), lease=lease), lambda name: step_limit_s(settings, name))
-        return examine((*asked, *doctoring.points(settings)), tell, show)
+        patient = Patient(run, now=now_utc(), lease=lease)
+        asked = points(patient, lambda name: step_limit_s(settings, name))
+        return examine((*asked, *doctoring.points(settings)), tell, show), patient

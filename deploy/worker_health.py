@@ -5,7 +5,6 @@ The journal is asked first: a worker must never be called sick, and perhaps be k
 Neither database is touched; a health check that polls the source would keep it from going to sleep.
 """
 
-import os
 import sys
 from datetime import UTC, datetime
 
@@ -22,7 +21,6 @@ _ANSWER_WITHIN_S = 10.0
 
 def main(node: str) -> int:
     """What the container engine reads: 0 or 1."""
-    os.umask(0o077)  # the journal, should this be its first use
     settings = load_settings()
     return 0 if _step_is_alive(settings) or _answers(settings, node) else 1
 
@@ -30,7 +28,7 @@ def main(node: str) -> int:
 def _step_is_alive(settings: Settings) -> bool:
     now = datetime.now(UTC)
     try:
-        journal = Journal(settings.journal_url.get_secret_value(), pair=settings.pair)
+        journal = Journal(settings.journal_url.get_secret_value(), pair=settings.pair, create=False)
         return any(run.alive_until > now for run in journal.open_runs())
     except BackupError as error:
         print(error)  # noqa: T201 - the container engine keeps it beside its verdict

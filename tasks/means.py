@@ -52,18 +52,43 @@ def current_means() -> Means:
     if given := _given.get():
         return given
     try:
-        return worker_means()
+        means = worker_means()
+        means.journal.demand_there()
     except BackupError as error:
         log.error("this worker cannot work: %s", error, extra={"event": "no_means"})
         raise BackupFailed(str(error)) from None
+    return means
 
 
-def open_means(settings: Settings, *, lease: Lease | None, tell: Teller, observe: Observer | None = None) -> Means:
-    """The journal is created where it is missing, in its private folder."""
+def open_means(
+    settings: Settings,
+    *,
+    lease: Lease | None,
+    tell: Teller,
+    observe: Observer | None = None,
+    journal_id: str | None = None,
+) -> Means:
+    """The journal is created where it is missing, in its private folder; journal_id: no other than this will do."""
     url = settings.journal_url.get_secret_value()
     agree_on_directory(ensure_private_dir(settings.backup_dir), url)
-    journal = Journal(url, pair=settings.pair)
+    pair = settings.pair
+    journal = Journal.reopen(url, pair=pair, journal_id=journal_id) if journal_id else Journal(url, pair=pair)
     return Means(settings=settings, journal=journal, lease=lease, tell=tell, observe=observe)
+
+
+_worker_journal: list[str] = []  # the id of the one with which this worker began, once it is known
+
+
+def begin_worker() -> None:
+    """Called in a worker's main process before it forks: none of its processes will begin another journal than this.
+
+    Whatever is the matter with it is told again by each task.
+    """
+    try:
+        _worker_journal[:] = [worker_means().journal.id]
+    except BackupError as error:
+        log.error("this worker cannot work: %s", error, extra={"event": "no_means"})
+    worker_means.cache_clear()  # a journal is opened by each process for itself
 
 
 @lru_cache(maxsize=1)
@@ -73,4 +98,4 @@ def worker_means() -> Means:
 
     settings = load_settings()
     lease = open_lease(settings.lock_url.get_secret_value(), pair=settings.pair)
-    return open_means(settings, lease=lease, tell=store_report)
+    return open_means(settings, lease=lease, tell=store_report, journal_id=next(iter(_worker_journal), None))

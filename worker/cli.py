@@ -18,6 +18,7 @@ from worker.commands.restore import restore
 from worker.commands.run import run
 from worker.commands.status import status
 from worker.commands.stewardship import adopt, promote
+from worker.commands.take_over import take_over
 from worker.commands.verify import verify
 
 PROGRAM = "railway-neon-sync"
@@ -55,6 +56,7 @@ cli.add_command(drill)
 cli.add_command(demo)
 cli.add_command(adopt)
 cli.add_command(promote)
+cli.add_command(take_over)
 cli.add_command(expire)
 cli.add_command(notify_test)
 cli.add_command(offsite)

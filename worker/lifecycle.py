@@ -21,6 +21,7 @@ _stopping = threading.Event()
 def connect_signals() -> None:
     """Strong references: a signal would forget a local receiver."""
     signals.setup_logging.connect(_set_up_logging, weak=False)
+    signals.worker_init.connect(_know_the_journal, weak=False)
     signals.task_prerun.connect(_enter_run, weak=False)
     signals.task_postrun.connect(_leave_run, weak=False)
     signals.worker_ready.connect(_look_after_dead_runs, weak=False)
@@ -31,6 +32,12 @@ def connect_signals() -> None:
 def _set_up_logging(**_: Any) -> None:
     settings = load_settings()
     configure_logging(settings.log_level, settings.log_format, settings.secrets)
+
+
+def _know_the_journal(**_: Any) -> None:
+    from tasks.means import begin_worker  # noqa: PLC0415 - the tasks load only in a worker
+
+    begin_worker()
 
 
 def _enter_run(task_id: str, task: Any, args: Sequence[Any], **_: Any) -> None:

@@ -8,8 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
-
 from config.settings import Settings
 from tasks.engine.errors import BackupError
 from tasks.engine.journal import Journal, RunRecord, StepRecord
@@ -67,12 +65,8 @@ def journal_if_there(settings: Settings) -> tuple[Journal | None, str | None]:
     if settings.unset:
         missing = " and ".join(settings.unset)
         return None, f"{missing} not set, and the journal knows runs by their two databases: the reports tell"
-    url = settings.journal_url.get_secret_value()
-    path = sa.engine.make_url(url).database if url.startswith("sqlite") else None
-    if path is not None and not Path(path).is_file():
-        return None, f"there is no journal at {path}: nothing ran here yet, or it was lost"
     try:
-        return Journal(url, pair=settings.pair), None
+        return Journal(settings.journal_url.get_secret_value(), pair=settings.pair, create=False), None
     except BackupError as error:
         return None, str(error)
 

@@ -9,32 +9,44 @@ import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Self
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from tasks.engine.journal_engine import JournalUnavailable, explained, open_engine
+from tasks.engine.journal_engine import (
+    JournalGone,
+    JournalUnavailable,
+    NoJournal,
+    demand_id,
+    explained,
+    open_engine,
+    place_of,
+)
 from tasks.engine.journal_records import LONGEST_ALLOWANCE, RunRecord, StepRecord
 from tasks.engine.journal_statements import comes_next, facts_of, keep, once, put
 from tasks.engine.journal_tables import meta, metadata, runs, steps
 from tasks.engine.progress import PHASES, Phase
 from tasks.engine.telling.outbox import Outbox
 
-__all__ = ["Journal", "JournalUnavailable", "RunRecord", "StepRecord"]
+__all__ = ["Journal", "JournalGone", "JournalUnavailable", "NoJournal", "RunRecord", "StepRecord"]
 
 _SCHEMA_VERSION = "1"
+_ID = "journal_id"
 
 
 class Journal:
     """The memory of one pair of databases; make one in each process, never share it across a fork."""
 
-    def __init__(self, url: str, *, pair: str) -> None:
+    def __init__(self, url: str, *, pair: str, create: bool = True) -> None:
+        """create: it is made where there is none; without it, NoJournal. Its use raises JournalGone when it is gone."""
         self.pair = pair
-        self._engine = open_engine(url)
+        self._engine = open_engine(url, create=create)
         with self._writing() as connection:
+            if not (create or sa.inspect(connection).has_table(meta.name)):
+                raise NoJournal(place_of(self._engine))
             metadata.create_all(connection)
-            self.id = once(connection, "journal_id", str(uuid.uuid4()))
+            self.id = once(connection, _ID, str(uuid.uuid4()))
             self.created_at = datetime.fromisoformat(once(connection, "created_at", _now().isoformat()))
             version = once(connection, "schema_version", _SCHEMA_VERSION)
         if version != _SCHEMA_VERSION:
@@ -42,14 +54,35 @@ class Journal:
                 f"the journal has schema version {version}, this program knows {_SCHEMA_VERSION}; "
                 "use the program's newer version, or another JOURNAL_URL"
             )
+        demand_id(self._engine, sa.select(meta.c.value).where(meta.c.key == _ID), self.id)
 
     @property
     def outbox(self) -> Outbox:
         """What people are to be told."""
         return Outbox(self._engine, pair=self.pair)
 
+    @classmethod
+    def reopen(cls, url: str, *, pair: str, journal_id: str) -> Self:
+        """The journal of this id, and no other: JournalGone when it is not there."""
+        try:
+            journal = cls(url, pair=pair, create=False)
+        except NoJournal:
+            raise JournalGone("the journal is not there any more") from None
+        if journal.id != journal_id:
+            raise JournalGone(f"the journal {place_of(journal._engine)} is another one now")
+        return journal
+
     def close(self) -> None:
         self._engine.dispose()
+
+    def demand_there(self) -> None:
+        """Raise JournalGone when it is not; whatever else is the matter with it, its use tells."""
+        try:
+            self.recall(_ID)
+        except JournalGone:
+            raise
+        except JournalUnavailable:
+            return
 
     def begin_run(
         self,

@@ -1,9 +1,11 @@
 """The journal's database: how it is opened, and how its errors become ours."""
 
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
@@ -18,6 +20,23 @@ class JournalUnavailable(BackupError):
     """The journal cannot be read or written."""
 
 
+class NoJournal(JournalUnavailable):
+    """There is none."""
+
+    def __init__(self, place: str) -> None:
+        super().__init__(f"there is no journal at {place}: nothing ran here yet, or it was lost")
+
+
+class JournalGone(JournalUnavailable):
+    """The one with which this process has worked is not there any more."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"{what}, since it was deleted or replaced while this process worked with it: put it back; or, when it is "
+            "lost for good, start the worker again, which begins a new one, and type: railway-neon-sync take-over"
+        )
+
+
 @contextmanager
 def explained() -> Iterator[None]:
     try:
@@ -26,32 +45,79 @@ def explained() -> Iterator[None]:
         raise
     except sa.exc.SQLAlchemyError as error:
         reason = str(getattr(error, "orig", None) or error).splitlines()[0]
+        if "no such table" in reason or 'relation "rns_' in reason:
+            raise JournalGone(f"the journal cannot be used: {reason}") from error
         remedy = (
             "make room on the disk of BACKUP_DIR"
             if "full" in reason
             else "move it away, the next run begins a new one: the reports beside it tell which dumps are verified"
             if "malformed" in reason or "not a database" in reason
-            else "it was deleted or replaced while this process worked: put it back, or start the worker again"
-            if "no such table" in reason
             else "see that BACKUP_DIR belongs to this user, or that JOURNAL_URL is right"
         )
         raise JournalUnavailable(f"the journal cannot be used: {reason}; {remedy}") from error
 
 
-def open_engine(url: str) -> Engine:
-    """An engine that holds no connection between calls, so that nothing is shared by forked processes."""
+def open_engine(url: str, *, create: bool) -> Engine:
+    """An engine that holds no connection between calls, so that nothing is shared by forked processes.
+
+    create: SQLite's file is made where it is missing; nothing makes it later. Without it NoJournal is raised.
+    """
     with explained():
         if not url.startswith("sqlite"):
             return sa.create_engine(url, poolclass=NullPool)
-        engine = sa.create_engine(url, poolclass=NullPool, connect_args={"timeout": _BUSY_TIMEOUT_S})
-    if engine.url.database:
-        if Path(engine.url.database).is_symlink():
+        path = Path(sa.make_url(url).database or "")
+    if path.is_symlink():
+        raise JournalUnavailable(
+            f"the journal {path} is a symbolic link and is not followed: name the file itself in JOURNAL_URL, or "
+            "remove the link"
+        )
+    if create:
+        _make(path)
+    elif not path.is_file():
+        raise NoJournal(str(path))
+    return _open_sqlite(url, path)
+
+
+def place_of(engine: Engine) -> str:
+    """Where the journal is, for people: no user, no password."""
+    url = engine.url
+    return str(url.database) if url.host is None else f"{url.host}:{url.port or 5432}/{url.database}"
+
+
+def demand_id(engine: Engine, query: sa.Select[Any], journal_id: str) -> None:
+    """From now on JournalGone in each transaction that finds another journal in the place of this one."""
+
+    @sa.event.listens_for(engine, "begin")
+    def _compare(connection: Connection) -> None:
+        if connection.execute(query).scalar_one_or_none() != journal_id:
+            raise JournalGone(f"the journal {place_of(engine)} is another one now")
+
+
+def _make(path: Path) -> None:
+    """With the mode that what SQLite makes beside it will have, too."""
+    try:
+        path.touch(mode=0o600, exist_ok=True)
+    except OSError as error:
+        if not path.exists():  # one that is there may be of another user, and readable
             raise JournalUnavailable(
-                f"the journal {engine.url.database} is a symbolic link and is not followed: name the file itself in "
-                "JOURNAL_URL, or remove the link"
-            )
-        with suppress(OSError):  # SQLite says what is wrong; what it makes beside the file has the file's mode
-            Path(engine.url.database).touch(mode=0o600, exist_ok=True)
+                f"the journal {path} cannot be made: {error.strerror}; see that BACKUP_DIR belongs to this user, or "
+                "that JOURNAL_URL is right"
+            ) from error
+
+
+def _open_sqlite(url: str, path: Path) -> Engine:
+    def connect() -> sqlite3.Connection:
+        """Not in SQLite's own way, which makes an empty file, readable for all, where one was deleted."""
+        try:
+            path.stat()
+        except FileNotFoundError:
+            raise JournalGone(f"the journal {path} is not there any more") from None
+        except OSError:  # SQLite says what is wrong
+            pass
+        uri = f"file:{quote(str(path.absolute()))}?mode=rw"
+        return sqlite3.connect(uri, uri=True, timeout=_BUSY_TIMEOUT_S, check_same_thread=False)
+
+    engine = sa.create_engine(url, poolclass=NullPool, creator=connect)
 
     @sa.event.listens_for(engine, "connect")
     def _configure(raw: Any, _record: Any) -> None:

@@ -81,18 +81,31 @@ class Lease:
     def agree_on_journal(self, journal_id: str) -> None:
         """Refuse to work beside a worker that has another memory.
 
-        The id stands without an end; who moves to a new journal on purpose deletes the key that the message names.
+        The id stands without an end; `forget_journal` is for who moves to a new journal on purpose.
         """
-        key = f"railway-neon-sync:{self.pair}:journal"
         with _explained():
-            self.client.set(key, journal_id, nx=True)
-            found = _text(self.client.get(key))
+            self.client.set(self._journal_key, journal_id, nx=True)
+        found = self.remembered_journal()
         if found != journal_id:
             raise WrongJournal(
-                "another installation works on these two databases with another journal "
-                f"(theirs {found}, ours {journal_id}); set JOURNAL_URL and BACKUP_DIR alike on every host, "
-                f"or, when the other one is gone for good, delete the Redis key {key}"
+                "another installation works on these two databases with another journal, or the journal of before was "
+                f"lost (that one {found}, ours {journal_id}); set JOURNAL_URL and BACKUP_DIR alike on every host, or, "
+                "when the other one is gone for good, type: railway-neon-sync take-over"
             )
+
+    def remembered_journal(self) -> str | None:
+        """The id of the journal with which these two databases are copied."""
+        with _explained():
+            return _text(self.client.get(self._journal_key))
+
+    def forget_journal(self) -> None:
+        """The next run's is remembered in its place."""
+        with _explained():
+            self.client.delete(self._journal_key)
+
+    @property
+    def _journal_key(self) -> str:
+        return f"railway-neon-sync:{self.pair}:journal"
 
     def _holder(self) -> str | None:
         return _text(self.client.get(self.key))

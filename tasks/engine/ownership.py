@@ -6,7 +6,7 @@ from pathlib import Path
 import sqlalchemy
 
 from tasks.engine.errors import BackupError
-from tasks.engine.storage import PART_SUFFIX, atomic_write, publish_part, read_regular
+from tasks.engine.storage import PART_SUFFIX, atomic_write, publish_part, read_regular, remove_file
 
 NAME = ".journal"
 
@@ -27,14 +27,24 @@ def agree_on_directory(directory: Path, journal_url: str) -> None:
 
 def demand_ours(directory: Path, journal_url: str) -> bool:
     """The same, only asked: False where nobody has kept the folder so far."""
-    ours, path = _place(directory, journal_url), directory / NAME
-    theirs = _remembered(path)
-    if theirs not in {None, ours}:
+    if theirs := other_keeper(directory, journal_url):
         raise WrongDirectory(
             f"the backup directory {directory} belongs to an installation with another journal (theirs {theirs}, ours "
-            f"{ours}); give this one a BACKUP_DIR of its own, or, when the other one is gone for good, delete {path}"
+            f"{_place(directory, journal_url)}); give this one a BACKUP_DIR of its own, or, when the other one is gone "
+            "for good, type: railway-neon-sync take-over"
         )
-    return theirs is not None
+    return _remembered(directory / NAME) is not None
+
+
+def other_keeper(directory: Path, journal_url: str) -> str | None:
+    """The place of the journal that has kept the folder so far, where that is not this one's."""
+    theirs = _remembered(directory / NAME)
+    return None if theirs in {None, _place(directory, journal_url)} else theirs
+
+
+def forget_keeper(directory: Path) -> None:
+    """The next installation that works there keeps it."""
+    remove_file(directory / NAME)
 
 
 def _place(directory: Path, url: str) -> str:

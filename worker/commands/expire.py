@@ -1,11 +1,15 @@
 """`railway-neon-sync expire`: what retention decides for each dump file, with its reason, and doing it."""
 
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import click
 
 from worker.commands.boundary import FAILED, debug_option, read_settings, say
 from worker.commands.interruption import when_interrupted
+
+if TYPE_CHECKING:
+    from tasks.engine.journal import Journal
 
 
 @click.command(
@@ -28,12 +32,19 @@ def expire(ctx: click.Context, *, apply: bool, as_json: bool) -> None:
     """Show which dump files expire and why, and with --apply delete them."""
     from tasks.engine import finishing  # noqa: PLC0415 - no other command waits for the engine
     from tasks.engine.errors import BackupError  # noqa: PLC0415
+    from tasks.engine.history import journal_if_there  # noqa: PLC0415
     from tasks.engine.kept import kept_dumps  # noqa: PLC0415
     from tasks.means import open_means  # noqa: PLC0415
     from worker.commands.output import print_json  # noqa: PLC0415
 
-    means = open_means(read_settings(), lease=None, tell=lambda _: None)
-    dumps = kept_dumps(means.settings, means.journal, now=datetime.now(UTC))
+    settings = read_settings()
+    if apply:
+        journal: Journal | None = open_means(settings, lease=None, tell=lambda _: None).journal
+    else:
+        journal, problem = journal_if_there(settings)
+        if problem:
+            say(f"note: {problem}")
+    dumps = kept_dumps(settings, journal, now=datetime.now(UTC))
     if as_json:
         print_json([{"file": dump.file, "keep": dump.keep, "reason": dump.reason} for dump in dumps])
     for dump in dumps:
@@ -44,7 +55,7 @@ def expire(ctx: click.Context, *, apply: bool, as_json: bool) -> None:
     with when_interrupted("some may be deleted, and what is left, `railway-neon-sync expire` shows"):
         for dump in doomed if apply else ():
             try:
-                finishing.expire(means.settings.backup_dir / dump.file, dump.reason)
+                finishing.expire(settings.backup_dir / dump.file, dump.reason)
             except (BackupError, OSError) as error:  # one that fails does not stop the others
                 failed += 1
                 say(f"{dump.file} could not be deleted: {error}")

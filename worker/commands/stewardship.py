@@ -123,9 +123,9 @@ def _decide(url: DatabaseUrl, work: "Callable[[Server, Callable[[], None]], Done
         return stoppable(act)
 
 
-def demand_name(name: str, given: str | None) -> None:
+def demand_name(name: str, given: str | None, *, why: str = "to let it be overwritten") -> None:
     """Go on only when somebody has typed the database's name, now or in the command."""
-    typed = given if given is not None else click.prompt("Type the database's name to let it be overwritten", err=True)
+    typed = given if given is not None else click.prompt(f"Type the database's name {why}", err=True)
     if typed != name:
         raise click.UsageError(f"the database is called {name}, not {typed}; nothing was changed")
 

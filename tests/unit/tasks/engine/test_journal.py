@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tasks.engine.history import from_report
-from tasks.engine.journal import Journal, JournalUnavailable
+from tasks.engine.journal import Journal, JournalGone, JournalUnavailable, NoJournal
 from tasks.engine.progress import Phase
 from tasks.engine.report import build_report
 
@@ -165,10 +165,48 @@ def test_a_journal_that_cannot_be_written_is_told_in_a_sentence(tmp_path: Path) 
         open_journal(tmp_path / "nowhere")
 
 
-def test_a_journal_that_was_deleted_while_a_process_works_with_it_is_told_so(journal: Journal, tmp_path: Path) -> None:
-    (tmp_path / "journal.sqlite3").unlink()
-    with pytest.raises(JournalUnavailable, match="put it back, or start the worker again"):
+def test_a_journal_that_was_deleted_while_a_process_works_with_it_is_told_so_and_not_made_again(
+    journal: Journal, tmp_path: Path
+) -> None:
+    file = tmp_path / "journal.sqlite3"
+    file.unlink()
+    for use in (journal.runs, journal.outbox.told, journal.demand_there):
+        with pytest.raises(JournalGone, match=r"is not there any more, since .*: railway-neon-sync take-over"):
+            use()
+    assert not file.exists()
+    file.touch()
+    with pytest.raises(JournalGone, match="no such table"):
         journal.runs()
+
+
+def test_another_one_in_its_place_is_not_taken_for_it_and_the_old_one_put_back_is(tmp_path: Path) -> None:
+    file, aside = tmp_path / "journal.sqlite3", tmp_path / "aside"
+    journal = open_journal(tmp_path)
+    begin(journal, "a")
+    file.rename(aside)
+    open_journal(tmp_path)
+    for use in (journal.runs, journal.outbox.told, lambda: begin(journal, "b")):
+        with pytest.raises(JournalGone, match="is another one now"):
+            use()
+    aside.rename(file)
+    assert [record.run_id for record in journal.runs()] == ["a"]
+
+
+def test_a_journal_is_made_only_by_who_asks_for_that(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'journal.sqlite3'}"
+    with pytest.raises(NoJournal, match="nothing ran here yet, or it was lost"):
+        Journal(url, pair="0123abcd", create=False)
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "journal.sqlite3").touch()
+    with pytest.raises(NoJournal):
+        Journal(url, pair="0123abcd", create=False)
+    assert open_journal(tmp_path).id == Journal(url, pair="0123abcd", create=False).id
+
+
+def test_any_name_of_a_file_is_taken_as_it_is(tmp_path: Path) -> None:
+    name = "a%20b?c#d e.sqlite3"
+    opened = Journal(f"sqlite:///{tmp_path / name.replace('?', '%3F')}", pair="0123abcd")
+    assert begin(opened, "a")
 
 
 def test_a_journal_of_another_schema_version_is_refused(journal: Journal, tmp_path: Path) -> None:

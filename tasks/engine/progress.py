@@ -91,7 +91,10 @@ class Progress:
         """As of now."""
         with self._lock:
             now_s = self.clock()
-            return replace(self._position, bytes_per_s=self._bytes.per_s(now_s), left_s=self._left_s(now_s))
+            position = self._position
+            over = 0 < position.of_bytes == position.bytes  # what is done now, as building indexes, has no rate
+            bytes_per_s = None if over else self._bytes.per_s(now_s)
+            return replace(position, bytes_per_s=bytes_per_s, left_s=self._left_s(now_s))
 
     def begin(self, doing: str, *, of_tables: int = 0, of_bytes: int = 0, guessed: bool = False) -> None:
         """The next phase. guessed: nobody knows how many bytes it will be, and of_bytes is the best guess."""

@@ -1,7 +1,8 @@
 """How long the next run will take, step by step: from the runs that were, else from size and round trip.
 
 What runs took grows with the data: a step's seconds are stretched by how much larger its database is today, never
-shrunk. Where no run has succeeded yet there is a plain formula, whose figures were measured:
+shrunk. Where it was small then, its seconds were not the data's, and what has come is added by the formula's rate.
+Where no run has succeeded yet there is a plain formula, whose figures were measured:
 
     seconds of a step = fixed + round trips of it x round trip + size / rate
 
@@ -9,6 +10,7 @@ the last two for each of the two servers. Round trips are a constant and so many
 is not known.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -87,6 +89,7 @@ _AT_TARGET = {
     "verify_target": Cost(trips=20, trips_a_table=0.02, bytes_per_s=60e6),
     "finish": Cost(trips=12),
 }
+_TELLING_BYTES = 64 * 2**20
 # Which database makes a step longer when it grows. What is restored and verified is as large as the source.
 _GROWS_WITH = {
     "dump_source": "source",
@@ -140,14 +143,19 @@ def from_sizes(source: Size, target: Size, limits_s: Mapping[str, float]) -> For
 def _stretched(name: str, runs: Sequence[PastRun], sizes_bytes: Mapping[str, int]) -> list[float]:
     """What a step took in each of the runs, for today's size."""
     return [
-        step.seconds * _growth(name, run.report, sizes_bytes)
+        _for_today(name, step.seconds, run.report, sizes_bytes)
         for run in runs
         for step in run.steps
         if step.name == name and step.seconds is not None
     ]
 
 
-def _growth(name: str, report: Mapping[str, Any], sizes_bytes: Mapping[str, int]) -> float:
+def _for_today(name: str, seconds: float, report: Mapping[str, Any], sizes_bytes: Mapping[str, int]) -> float:
     role = _GROWS_WITH.get(name, "")
-    then, now = (report.get(role) or {}).get("size_bytes"), sizes_bytes.get(role)
-    return max(1.0, now / then) if then and now else 1.0
+    then, now = int((report.get(role) or {}).get("size_bytes") or 0), sizes_bytes.get(role, 0)
+    if not 0 < then < now:
+        return seconds
+    if then >= _TELLING_BYTES:
+        return seconds * now / then
+    cost = _AT_SOURCE[name] if name in _AT_SOURCE else _AT_TARGET[name]
+    return seconds + (now - then) / (cost.bytes_per_s or math.inf)

@@ -56,6 +56,13 @@ def test_steps_are_stretched_as_their_database_has_grown_and_never_shrunk() -> N
     assert seconds_of(forecast, "verify_connections") == (10, 10)
 
 
+def test_of_a_database_that_was_small_only_what_has_come_is_added() -> None:
+    """The first safety backup is that of an empty database: thousands of times its second would be nonsense."""
+    run = a_run(0, seconds=1, target={"size_bytes": 7 * MB})
+    usual_s, _ = seconds_of(from_runs([run], {"target": 307 * MB}, LIMITS_S), "back_up_target")
+    assert usual_s == pytest.approx(1 + 300 * MB / 30e6, abs=0.01)
+
+
 def test_a_run_that_found_nothing_changed_says_nothing_of_the_slowest() -> None:
     runs = [*(a_run(number, seconds=1, way="unchanged") for number in range(RUNS_USED)), a_run(9, seconds=50)]
     assert seconds_of(from_runs(runs, {}, LIMITS_S), "restore_target") == (1, 50)

@@ -122,6 +122,8 @@ def test_a_position_says_how_fast_it_goes_and_how_long_it_takes() -> None:
     progress.begin("loading", of_tables=12, of_bytes=100 * MB)
     worked(progress, clock, 20, MB)
     assert str(progress.position) == "loading, 20.00 of 100.00 MB, 1.0 MB/s, about 1 min left"
+    worked(progress, clock, 80, MB)
+    assert str(progress.position) == "loading, 100.00 of 100.00 MB"
     progress.begin("publishing")
     assert str(progress.position) == "publishing"
 

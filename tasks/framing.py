@@ -10,7 +10,6 @@ from typing import Any, Protocol, TypeVar
 
 from config.logs import cleaned, log_context
 from config.settings import Settings
-from tasks.beside import Show, every, shown
 from tasks.engine.beginning import HANDOVER_ALLOWANCE_S
 from tasks.engine.closing import close_run
 from tasks.engine.errors import BackupError, DeadlineExceeded, Held, RunLost, ServerUnreachable, StorageFull
@@ -24,6 +23,7 @@ from tasks.engine.spare import release_spare
 from tasks.engine.watch import Watch
 from tasks.failures import BackupFailed
 from tasks.means import Means
+from tasks.meanwhile import Show, every, shown
 
 log = logging.getLogger(__name__)
 

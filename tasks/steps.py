@@ -8,7 +8,6 @@ from celery import Task, shared_task
 from celery.exceptions import Ignore
 
 from tasks import framing, messages
-from tasks.beside import Show
 from tasks.engine import operations
 from tasks.engine.closing import close_run
 from tasks.engine.progress import Position
@@ -16,6 +15,7 @@ from tasks.engine.recovery import Ending
 from tasks.engine.run import Run
 from tasks.failures import BackupFailed
 from tasks.means import Means, current_means
+from tasks.meanwhile import Show
 from tasks.results import show_progress
 
 OPTIONS: dict[str, Any] = {"bind": True, "throws": (BackupFailed,)}  # expected: told in a sentence, no traceback

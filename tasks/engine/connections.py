@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -60,6 +60,7 @@ class Server:
     read_only: bool = False
     connect_timeout_s: int = 20
     tries: int = _TRIES
+    count: Callable[[int], None] | None = None  # is given the round trips of its sessions as they are made
 
     @property
     def shown(self) -> str:
@@ -81,7 +82,8 @@ class Server:
             # Inside the `try`: a watch that has ended refuses to cover anything, and the session must not outlive that.
             with self.watch.covering(lambda: cut_socket(raw)), self.translated():
                 level = "REPEATABLE READ" if repeatable else "READ COMMITTED"
-                raw.prepare(self._settings(), begin=None if autocommit else f"BEGIN ISOLATION LEVEL {level}")
+                begin = None if autocommit else f"BEGIN ISOLATION LEVEL {level}"
+                raw.prepare(self._settings(), begin=begin, count=self.count)
                 engine = sqlalchemy.create_engine(
                     "postgresql+psycopg2://",
                     creator=lambda: raw,

@@ -164,7 +164,13 @@ def _from_file(path: Path) -> PastRun | None:
 
 def _step(told: Mapping[str, Any]) -> PastStep:
     phases = tuple(
-        Phase(name=str(one["name"]), seconds=float(one["seconds"]), bytes=int(one["bytes"]), tables=int(one["tables"]))
+        Phase(
+            name=str(one["name"]),
+            seconds=float(one["seconds"]),
+            bytes=int(one["bytes"]),
+            tables=int(one["tables"]),
+            round_trips=int(one.get("round_trips", 0)),
+        )
         for one in told.get("phases", ())  # reports of earlier versions have none
     )
     return PastStep(

@@ -18,6 +18,7 @@ from tasks.engine.storage import manifest_path
 
 def verify_connections(run: Run) -> str:
     """Step 1; returns a summary for people, as every step."""
+    run.progress.begin("looking at both databases")
     checked = checking.verify_connections(run)
     sweep(run)
     return checked.summary()
@@ -52,6 +53,7 @@ def back_up_target(run: Run) -> str:
 
 def check_guards(run: Run) -> str:
     """Between the safety backup and the restore: may this target be overwritten by this source?"""
+    run.progress.begin("judging")
     source, safety, expected = _manifests(run)
     judged = guards.check_guards(run, source, safety, expected.mark)
     if run.facts["method"] == "in_place":
@@ -80,6 +82,7 @@ def verify_target(run: Run) -> str:
 
 def clean_up(run: Run) -> str:
     """Step 7."""
+    run.progress.begin("tidying up")
     return finishing.finish(run).summary()
 
 

@@ -18,7 +18,7 @@ class Reading:
     """So much was done at that time, in seconds of some steady clock."""
 
     at_s: float
-    done: float
+    done: int
 
 
 class Pace:
@@ -26,10 +26,10 @@ class Pace:
 
     def __init__(self, began_s: float, *, fewest: int = 1) -> None:
         self._fewest = fewest
-        self._readings = deque([Reading(at_s=began_s, done=0.0)])
+        self._readings = deque([Reading(at_s=began_s, done=0)])
         self._gap_s = 0.0  # between the newest reading and the one before
 
-    def read(self, at_s: float, done: float) -> None:
+    def read(self, at_s: float, done: int) -> None:
         """Take a reading; one that is no more than the last says nothing new."""
         newest = self._readings[-1]
         if done <= newest.done:
@@ -49,7 +49,7 @@ class Pace:
             return None
         return (newest.done - first.done) / watched_s
 
-    def left_s(self, now_s: float, of: float) -> float | None:
+    def left_s(self, now_s: float, of: int) -> float | None:
         """Seconds until `of` is done if it goes on like this; None when that is not known, or it should be over."""
         rate, newest = self.per_s(now_s), self._readings[-1]
         if rate is None or not self._fewest <= newest.done < of:

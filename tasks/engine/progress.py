@@ -54,12 +54,16 @@ class Position:
 
 @dataclass(frozen=True, kw_only=True)
 class Phase:
-    """What a step did under one name, all times together; bytes or tables: 0 when it counted none."""
+    """What a step did under one name, all times together; bytes or tables: 0 when it counted none.
+
+    round_trips: how often our own sessions waited for an answer; neither their opening nor pg_dump is counted.
+    """
 
     name: str
     seconds: float
     bytes: int
     tables: int
+    round_trips: int
 
     def done(self) -> str:
         """`41.30 MB, 12 MB/s`, `6 tables`; nothing when nothing was counted."""
@@ -67,7 +71,7 @@ class Phase:
         if self.bytes:
             parts.append(f"{self.bytes / 2**20:.2f} MB")
             parts += [rate_words(self.bytes / self.seconds)] if self.seconds > _SHORTEST_S else []
-        return ", ".join(parts)
+        return ", ".join([*parts, f"{self.round_trips} round trips"] if self.round_trips else parts)
 
     def as_json(self) -> dict[str, Any]:
         """For journal and report."""
@@ -114,6 +118,11 @@ class Progress:
             self._position = replace(self._position, bytes=done)
             self._bytes.read(self.clock(), done)
 
+    def round_trips_made(self, more: int) -> None:
+        """Sessions tell it, from whichever thread."""
+        with self._lock:
+            self._round_trips += more
+
     def phases(self) -> list[Phase]:
         """What was done until now, in the order in which it was begun first; empty when nothing was named."""
         with self._lock:
@@ -121,7 +130,7 @@ class Progress:
             return [phase for phase in found if phase.name != BEGINNING or phase.seconds > _SHORTEST_S]
 
     def _restart(self) -> None:
-        self._began_s = self.clock()
+        self._began_s, self._round_trips = self.clock(), 0
         self._bytes = Pace(self._began_s)
         # One large table among few small ones says nothing of when the others are done.
         self._tables = Pace(self._began_s, fewest=_FEWEST_TABLES)
@@ -138,11 +147,12 @@ class Progress:
 
     def _phases_until_now(self) -> dict[str, Phase]:
         position, name = self._position, self._position.doing or BEGINNING
-        before = self._phases.get(name, Phase(name=name, seconds=0.0, bytes=0, tables=0))
+        before = self._phases.get(name, Phase(name=name, seconds=0.0, bytes=0, tables=0, round_trips=0))
         now = Phase(
             name=name,
             seconds=before.seconds + self.clock() - self._began_s,
             bytes=before.bytes + position.bytes,
             tables=before.tables + position.tables,
+            round_trips=before.round_trips + self._round_trips,
         )
         return {**self._phases, name: now}

@@ -156,6 +156,7 @@ class Run:
             watch=self.watch,
             read_only=read_only,
             connect_timeout_s=self.settings.connect_timeout_s,
+            count=self.progress.round_trips_made,
         )
 
 

@@ -3,7 +3,7 @@
 The driver's BEGIN, its ROLLBACK before a session is closed, and a string of SETs cost a round trip each otherwise.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import psycopg2
@@ -24,12 +24,18 @@ class Session(extensions.connection):
     _begin: str | None = None
     _put_off = ""
     _left = False
+    _count: Callable[[int], None] | None = None
 
-    def prepare(self, settings: Sequence[str], *, begin: str | None) -> None:
-        """settings: SETs; then the same without what some servers refuse. begin: none for autocommit."""
+    def prepare(
+        self, settings: Sequence[str], *, begin: str | None, count: Callable[[int], None] | None = None
+    ) -> None:
+        """settings: SETs; then the same without what some servers refuse. begin: none for autocommit.
+
+        count: is given round trips as they are made.
+        """
         self.set_session(autocommit=True)  # it is we who begin
         self.cursor_factory = _Cursor
-        self._settings, self._begin = settings, begin
+        self._settings, self._begin, self._count = settings, begin, count
 
     @property
     def autocommit(self) -> bool:  # type: ignore[override]
@@ -45,6 +51,11 @@ class Session(extensions.connection):
         if self._put_off:
             with self.cursor() as cursor:
                 cursor.execute("")
+
+    def count(self, round_trips: int) -> None:
+        """So many more were made."""
+        if self._count is not None:
+            self._count(round_trips)
 
     def leave(self) -> None:
         """From now on a rollback is left to the server."""
@@ -97,12 +108,15 @@ class _Cursor(extensions.cursor):
         cast(Session, self.connection).send(self, query, vars)
 
     def copy_expert(self, sql: Any, file: Any, size: int = 8192) -> None:
-        cast(Session, self.connection).send(self, "", None)
+        session = cast(Session, self.connection)
+        session.send(self, "", None)
+        session.count(2 if "stdin" in str(sql).lower() else 1)  # one for the statement, one for the end of the data
         super().copy_expert(sql, file, size)
 
     def send(self, query: str | bytes, values: Any) -> None:
         """The driver's own way."""
         if query:
+            cast(Session, self.connection).count(1)
             super().execute(query, values)
 
 

@@ -1,5 +1,6 @@
 """The session that spends few round trips does what an ordinary one does."""
 
+import io
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 
@@ -7,6 +8,7 @@ import psycopg2
 import pytest
 
 from tasks.engine.session import Session
+from tests.bench.wire import Wire
 from tests.integration.content_support import NewDatabase
 from worker.demo.servers import PostgresServer
 
@@ -119,3 +121,29 @@ def test_a_percent_sign_that_was_put_off_is_no_parameter(open_session: Opener) -
     with closing(session.cursor()) as cursor:
         cursor.execute("SELECT %s", ["b"])
         assert cursor.fetchone() == ("b",)
+
+
+def test_it_counts_each_time_that_it_waits_for_an_answer(
+    source_server: PostgresServer, new_database: NewDatabase
+) -> None:
+    """As the wire counts them, which knows nothing of statements."""
+    name = new_database(source_server, "counted")
+    counted: list[int] = []
+    with Wire(source_server.port) as wire:
+        dsn = source_server.dsn(name).replace(f"port={source_server.port}", f"port={wire.port}")
+        assert str(wire.port) in dsn
+        session: Session = psycopg2.connect(dsn, connection_factory=Session)
+        session.prepare((SETTINGS,), begin=REPEATABLE, count=counted.append)
+        wire.take()
+        told(session, "CREATE TABLE numbers (n int)")
+        with session.cursor() as cursor:
+            cursor.copy_expert("COPY numbers FROM STDIN", io.StringIO("1\n2\n"))
+            cursor.copy_expert("COPY numbers TO STDOUT", io.StringIO())
+        session.put_off("SAVEPOINT one")
+        assert ask(session, "SELECT count(*) FROM numbers") == 2
+        with pytest.raises(psycopg2.Error):
+            told(session, "SELECT 1/0")
+        session.rollback()
+        session.rollback()
+        assert sum(counted) == wire.take().round_trips == 7
+        session.close()

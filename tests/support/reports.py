@@ -130,6 +130,7 @@ def _phases(step: str, took: float) -> list[dict[str, Any]]:
             "seconds": round(share * took, 3),
             "bytes": counted.get(name, (0, 0))[0],
             "tables": counted.get(name, (0, 0))[1],
+            "round_trips": 0,
         }
         for name, share in PHASES.get(step, {}).items()
     ]

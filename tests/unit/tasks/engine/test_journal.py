@@ -250,8 +250,8 @@ def test_a_step_out_of_order_takes_nothing(journal: Journal) -> None:
 
 def test_the_phases_of_a_step_are_kept_with_its_end_and_those_of_others_stay(journal: Journal) -> None:
     begin(journal, "a")
-    loading = Phase(name="loading", seconds=1.23456, bytes=300, tables=0)
-    proving = Phase(name="proving", seconds=0.5, bytes=0, tables=6)
+    loading = Phase(name="loading", seconds=1.23456, bytes=300, tables=0, round_trips=4)
+    proving = Phase(name="proving", seconds=0.5, bytes=0, tables=6, round_trips=0)
     for name, phases in (("one", [loading]), ("two", []), ("three", [loading, proving])):
         journal.claim_step("a", name, alive_s=30)
         state = "failed" if name == "three" else "done"
@@ -261,7 +261,7 @@ def test_the_phases_of_a_step_are_kept_with_its_end_and_those_of_others_stay(jou
     report = build_report(
         record, journal.steps("a"), outcome="failed", error=None, ended_at=record.started_at, stats_tables=()
     )
-    told = {"name": "loading", "seconds": 1.235, "bytes": 300, "tables": 0}
+    told = {"name": "loading", "seconds": 1.235, "bytes": 300, "tables": 0, "round_trips": 4}
     assert [step["phases"][:1] for step in report["steps"]] == [[told], [], [told]]
     assert from_report(report).steps[2].phases[1] == proving
     for step in report["steps"]:

@@ -1,5 +1,6 @@
 """pg_dump, as new as the server it is to dump: an older one refuses, and finding that out at 06:00 is too late."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -28,6 +29,12 @@ class Client:
     path: Path
     major: int
     version: str
+
+    @property
+    def psql(self) -> Path | None:
+        """The psql that lies beside it, as in every package of PostgreSQL's clients."""
+        path = self.path.with_name("psql")
+        return path if os.access(path, os.X_OK) else None
 
 
 def choose_client(server_major: int, *, bin_dir: Path | None, what: str) -> Client:

@@ -1,9 +1,9 @@
-"""A dump and its manifest, both of one snapshot: pg_dump writes the file while the content is read beside it."""
+"""A dump and its manifest, both of one snapshot: the file is written while the content is read beside it."""
 
 import hashlib
 import itertools
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from contextvars import copy_context
@@ -14,23 +14,19 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from tasks.engine import carry_over, grants
-from tasks.engine.clients import Client, choose_client
+from tasks.engine.clients import choose_client
 from tasks.engine.connections import Server, ask
 from tasks.engine.content import Content, content_digest, read_content, with_sequences
 from tasks.engine.content.session import catch_up
+from tasks.engine.dump_writing import Asked, list_rows, write_dump
 from tasks.engine.dumpfile import DumpFacts, inspect_dump
 from tasks.engine.dumpfile_rules import harmless
-from tasks.engine.errors import BackupError, DumpRefused, StorageFull, ToolFailed
+from tasks.engine.errors import BackupError, DumpRefused
 from tasks.engine.manifest import Manifest, write_manifest
-from tasks.engine.packing import Key, packing
-from tasks.engine.process import run_tool, tool_environment
-from tasks.engine.progress import Progress
 from tasks.engine.run import Run
-from tasks.engine.service_file import service_environment
 from tasks.engine.snapshot import Snapshot, giving_way, open_snapshot
 from tasks.engine.storage import (
     DumpKind,
-    atomic_write,
     form_of,
     manifest_path,
     part_path,
@@ -39,8 +35,6 @@ from tasks.engine.storage import (
 )
 
 log = logging.getLogger(__name__)
-
-_DUMPING = "pg_dump: dumping contents of table"
 
 
 def dump_source(run: Run) -> Manifest:
@@ -71,25 +65,6 @@ def keep_rejected(run: Run, server: Server) -> Manifest:
     return _dump(run, server, free, kind="safety", keep_owners=True)
 
 
-def dump_command(
-    client: Client, *, file: Path | None, snapshot: str, encoding: str, keep_owners: bool, lock_timeout_s: float
-) -> list[str]:
-    """pg_dump's argument list; who connects where stands in the service file. file: none means standard output."""
-    command = [
-        str(client.path),
-        "--format=plain",
-        *([] if file is None else [f"--file={file}"]),
-        f"--snapshot={snapshot}",
-        f"--encoding={encoding}",  # the database's own, whatever client_encoding somebody set for it
-        f"--lock-wait-timeout={int(lock_timeout_s * 1000)}",
-        "--no-subscriptions",  # a copy that subscribes to the source's publishers would be written to by them
-        "--no-tablespaces",
-        "--no-password",
-        "--verbose",  # its lines on stderr are our progress
-    ]
-    return command if keep_owners else [*command, "--no-owner", "--no-privileges"]
-
-
 def _dump(run: Run, server: Server, final: Path, *, kind: DumpKind, keep_owners: bool) -> Manifest:
     part = part_path(final)
     lock_timeout_s = run.settings.source_lock_timeout_s
@@ -100,15 +75,20 @@ def _dump(run: Run, server: Server, final: Path, *, kind: DumpKind, keep_owners:
         # What is packed is told by its bytes on disk, and nobody knows how many they will be.
         run.progress.begin("reading and dumping", of_bytes=_size(snapshot.connection) if plain else 0, guessed=True)
         described = _describe(snapshot, kind)  # before the reading begins: the session serves one thread at a time
-        command = dump_command(
-            client,
-            file=part if plain else None,
+        listing, reason = list_rows(snapshot.connection, client)
+        asked = Asked(
+            server=server,
+            server_major=major,
+            client=client,
             snapshot=snapshot.name,
             encoding=described["properties"]["encoding"],
             keep_owners=keep_owners,
             lock_timeout_s=lock_timeout_s,
+            listing=listing,
+            reason=reason,
         )
-        content = _dump_and_read(run, server, command, part, snapshot, privileges=keep_owners)
+        content, way = _dump_and_read(run, asked, part, snapshot)
+    run.keep(dump_ways={**run.facts.get("dump_ways", {}), final.name: way})
     return _finish(
         run,
         kind=kind,
@@ -119,19 +99,17 @@ def _dump(run: Run, server: Server, final: Path, *, kind: DumpKind, keep_owners:
     )
 
 
-def _dump_and_read(
-    run: Run, server: Server, command: Sequence[str], part: Path, snapshot: Snapshot, *, privileges: bool
-) -> Content:
-    """pg_dump in this thread, the content in another, both under the one snapshot."""
+def _dump_and_read(run: Run, asked: Asked, part: Path, snapshot: Snapshot) -> tuple[Content, str]:
+    """The dump in this thread, the content in another, both under the one snapshot; with the way of the dump."""
     with ThreadPoolExecutor(1, thread_name_prefix="content") as pool:
-        reading = pool.submit(copy_context().run, _read, run, server, snapshot, privileges)
+        reading = pool.submit(copy_context().run, _read, run, asked.server, snapshot, asked.keep_owners)
         try:
-            _run_pg_dump(run, server, command, part)
+            way = write_dump(run, asked, part)
             run.progress.bytes_done(part.stat().st_size)
         except BackupError as error:
             run.watch.fail(_first_cause(reading, error))
             raise
-        return reading.result()
+        return reading.result(), way
 
 
 def _read(run: Run, server: Server, snapshot: Snapshot, privileges: bool) -> Content:
@@ -147,53 +125,11 @@ def _first_cause(reading: "Future[Content]", error: BackupError) -> BackupError:
     return cause if isinstance(cause, BackupError) else error
 
 
-def _run_pg_dump(run: Run, server: Server, command: Sequence[str], part: Path) -> None:
-    params = {**server.url.params, "application_name": server.application_name}
-    part.touch(mode=0o600, exist_ok=False)
-    with service_environment(params, part.parent, run_id=run.short_id) as credentials:
-        try:
-            with _written_to(run, part) as stdout:
-                run_tool(
-                    command,
-                    env=tool_environment(credentials),
-                    watch=run.watch,
-                    on_stderr=lambda line: _tell(run.progress, part, line),
-                    stdout=stdout,
-                )
-        except ToolFailed as error:
-            if "No space left on device" in error.stderr:
-                raise StorageFull(
-                    f"BACKUP_STORAGE the disk of {part.parent} is full; make room, then run again; nothing was changed"
-                ) from error
-            raise
-
-
-@contextmanager
-def _written_to(run: Run, part: Path) -> Iterator[int | None]:
-    """Where pg_dump's standard output goes: nowhere when it writes the file itself, else through the packing."""
-    form = form_of(part.name)
-    if form.plain:
-        yield None
-        return
-    recipients = list(run.settings.encrypt_to)
-    if form.encrypted:
-        key = Key.new()
-        atomic_write(run.paths.key, key.text.encode())
-        recipients.append(key.recipient)
-    with packing(part, form, recipients) as stdout:
-        yield stdout
-
-
 def keys_of(run: Run) -> list[str]:
     """The run's own key, while it has one."""
     with suppress(FileNotFoundError):
         return [run.paths.key.read_text()]
     return []
-
-
-def _tell(progress: Progress, part: Path, line: str) -> None:
-    if line.startswith(_DUMPING):
-        progress.bytes_done(part.stat().st_size)
 
 
 def _finish(

@@ -31,11 +31,13 @@ def run_tool(
     env: Mapping[str, str],
     watch: Watch,
     on_stderr: Callable[[str], None] | None = None,
+    stdin: int | None = None,
     stdout: int | None = None,
 ) -> None:
     """Run a program to its end; ToolFailed with the last lines of its stderr when it does not end well.
 
-    stdout: a file descriptor that takes its standard output, which else goes nowhere.
+    stdin, stdout: file descriptors that give its standard input, which else is empty, and take its standard output,
+    which else goes nowhere.
 
     It leads a process group of its own, and where the system can, it dies with the thread that started it:
     an orphan would go on working, and commit.
@@ -48,7 +50,7 @@ def run_tool(
         process = subprocess.Popen(  # noqa: S603 - an argument list of ours, never a shell
             [*_die_with_parent(), *command],
             env=env,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL if stdin is None else stdin,
             stdout=subprocess.DEVNULL if stdout is None else stdout,
             stderr=subprocess.PIPE,
             text=True,

@@ -16,6 +16,7 @@ SHOWN_FACTS = (
     "safety_dump",
     "expired",
     "shrink",
+    "dump_ways",
     "offsite",
 )
 

@@ -1,0 +1,192 @@
+"""How the text of a dump comes into its file: the rows by our own COPY beside pg_dump, or all of it by pg_dump."""
+
+import logging
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from sqlalchemy.engine import Connection
+
+from tasks.engine.clients import Client
+from tasks.engine.connections import Server
+from tasks.engine.errors import BackupError, StorageFull, ToolFailed
+from tasks.engine.packing import Key, packing
+from tasks.engine.process import run_tool, tool_environment
+from tasks.engine.rows.beside import Programs, psql_command, write_joined
+from tasks.engine.rows.exclusion import excluding
+from tasks.engine.rows.listing import LeftToPgDump, Listing, read_listing
+from tasks.engine.rows.script import rows_script
+from tasks.engine.run import Run
+from tasks.engine.service_file import service_environment
+from tasks.engine.storage import atomic_write, form_of, told_when_full
+from tasks.engine.watch import Watch
+
+log = logging.getLogger(__name__)
+
+BY_COPY = "rows by COPY"
+BY_PG_DUMP = "all by pg_dump"
+_DUMPING = "pg_dump: dumping contents of table"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What is to be dumped, and by which client."""
+
+    server: Server
+    server_major: int
+    client: Client
+    snapshot: str
+    encoding: str
+    keep_owners: bool
+    lock_timeout_s: float
+    listing: Listing | None  # none: pg_dump must write the rows too
+    reason: str = ""  # why it must
+
+
+def list_rows(connection: Connection, client: Client) -> tuple[Listing | None, str]:
+    """What our COPY would take, or why pg_dump must."""
+    if client.psql is None:
+        return None, f"there is no psql beside {client.path}"
+    try:
+        return read_listing(connection, client_major=client.major), ""
+    except LeftToPgDump as error:
+        return None, str(error)
+
+
+def write_dump(run: Run, asked: Asked, part: Path) -> str:
+    """Into a new file; returns the way, with the reason where it was not the fast one.
+
+    The file may be packed: that is told by its name.
+    """
+    part.touch(mode=0o600, exist_ok=False)
+    params = {
+        **asked.server.url.params,
+        "application_name": asked.server.application_name,
+        "client_encoding": asked.encoding,
+    }
+    with service_environment(params, part.parent, run_id=run.short_id) as credentials:
+        reason = asked.reason
+        if asked.listing is not None:
+            try:
+                with told_when_full(part), _packed(run, part) as packed, _opened(part, packed) as out:
+                    write_rows_by_copy(
+                        asked,
+                        asked.listing,
+                        out,
+                        credentials=credentials,
+                        watch=run.watch,
+                        progress=lambda _: _tell_size(run, part),
+                    )
+            except LeftToPgDump as error:
+                reason = str(error)
+            else:
+                return BY_COPY
+        log.info("pg_dump writes the rows too: %s", reason, extra={"event": "dump_way"})
+        _write_by_pg_dump(run, asked, part, credentials)
+        return f"{BY_PG_DUMP}: {reason}"
+
+
+def dump_command(asked: Asked, *, file: Path | None, excluding: str | None = None) -> list[str]:
+    """pg_dump's argument list; who connects where stands in the service file. file: none means standard output.
+
+    excluding: the pattern of names whose rows and values it does not write; without one it tells its progress.
+    """
+    command = [
+        str(asked.client.path),
+        "--format=plain",
+        *([] if file is None else [f"--file={file}"]),
+        f"--snapshot={asked.snapshot}",
+        f"--encoding={asked.encoding}",  # the database's own, whatever client_encoding somebody set for it
+        f"--lock-wait-timeout={int(asked.lock_timeout_s * 1000)}",
+        "--no-subscriptions",  # a copy that subscribes to the source's publishers would be written to by them
+        "--no-tablespaces",
+        "--no-password",
+        "--verbose" if excluding is None else f"--exclude-table-data={excluding}",
+    ]
+    return command if asked.keep_owners else [*command, "--no-owner", "--no-privileges"]
+
+
+def write_rows_by_copy(
+    asked: Asked,
+    listing: Listing,
+    out: BinaryIO,
+    *,
+    credentials: Mapping[str, str],
+    watch: Watch,
+    progress: Callable[[int], None],
+) -> None:
+    """The whole dump, joined of what two programs write; LeftToPgDump where that cannot be.
+
+    credentials: of `service_environment`; progress: is given the number of bytes of rows so far.
+    """
+    assert asked.client.psql is not None  # noqa: S101 - else nothing was listed
+    with tempfile.TemporaryFile(dir=Path(credentials["PGSERVICEFILE"]).parent) as script:
+        script.writelines(
+            rows_script(
+                listing,
+                snapshot=asked.snapshot,
+                server_major=asked.server_major,
+                keep_owners=asked.keep_owners,
+                lock_timeout_s=asked.lock_timeout_s,
+            )
+        )
+        script.seek(0)
+        programs = Programs(
+            pg_dump=dump_command(asked, file=None, excluding=excluding(listing, encoding=asked.encoding)),
+            psql=psql_command(asked.client.psql),
+            script=script,
+            env=tool_environment(credentials),
+        )
+        write_joined(programs, listing, out, watch=watch, progress=progress)
+
+
+@contextmanager
+def _opened(part: Path, packed: int | None) -> Iterator[BinaryIO]:
+    """The file, or what packs it, to write to."""
+    try:
+        with part.open("wb") if packed is None else open(packed, "wb", closefd=False) as out:
+            yield out
+    except BrokenPipeError as error:
+        raise BackupError("the packing of the dump has ended") from error  # which says why
+
+
+def _write_by_pg_dump(run: Run, asked: Asked, part: Path, credentials: Mapping[str, str]) -> None:
+    command = dump_command(asked, file=part if form_of(part.name).plain else None)
+    try:
+        with _packed(run, part) as stdout:
+            run_tool(
+                command,
+                env=tool_environment(credentials),
+                watch=run.watch,
+                on_stderr=lambda line: _tell_size(run, part) if line.startswith(_DUMPING) else None,
+                stdout=stdout,
+            )
+    except ToolFailed as error:
+        if "No space left on device" in error.stderr:
+            raise StorageFull(
+                f"BACKUP_STORAGE the disk of {part.parent} is full; make room, then run again; nothing was changed"
+            ) from error
+        raise
+
+
+@contextmanager
+def _packed(run: Run, part: Path) -> Iterator[int | None]:
+    """What takes the text of a dump that is to be packed; none for a plain one, which is written as it is."""
+    form = form_of(part.name)
+    if form.plain:
+        yield None
+        return
+    recipients = list(run.settings.encrypt_to)
+    if form.encrypted:
+        key = Key.new()
+        atomic_write(run.paths.key, key.text.encode())
+        recipients.append(key.recipient)
+    with packing(part, form, recipients) as stdout:
+        yield stdout
+
+
+def _tell_size(run: Run, part: Path) -> None:
+    run.progress.bytes_done(part.stat().st_size)

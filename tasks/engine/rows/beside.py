@@ -1,0 +1,139 @@
+"""pg_dump without the rows and psql with them, at the same time, joined into one dump as they write."""
+
+import errno
+import fcntl
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from contextvars import copy_context
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from tasks.engine.errors import BackupError, ToolFailed
+from tasks.engine.process import run_tool
+from tasks.engine.rows.listing import LeftToPgDump, Listing
+from tasks.engine.rows.place import Text
+from tasks.engine.watch import Watch
+
+_PIPE_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Programs:
+    """The two command lines, their environment, and what psql reads."""
+
+    pg_dump: Sequence[str]
+    psql: Sequence[str]
+    script: BinaryIO
+    env: Mapping[str, str]
+
+
+def psql_command(path: Path) -> list[str]:
+    """psql's argument list: it does what stands in its standard input, and stops at the first error."""
+    return [
+        str(path),
+        "--no-psqlrc",
+        "--no-password",
+        "--quiet",
+        "--no-align",
+        "--tuples-only",
+        "--set=ON_ERROR_STOP=1",
+        "--set=VERBOSITY=terse",  # a string of many statements is no help in a message
+    ]
+
+
+def write_joined(
+    programs: Programs, listing: Listing, out: BinaryIO, *, watch: Watch, progress: Callable[[int], None]
+) -> None:
+    """The whole dump into `out`; where one of the two fails the other is ended.
+
+    LeftToPgDump when pg_dump's output is not understood, and when psql fails before it has written anything.
+    progress: is given the number of bytes of rows so far.
+    """
+    both = Watch(watch.what, watch.remaining_s)  # so that they can be ended without the step
+    taken = False
+
+    def take(number: int) -> None:
+        nonlocal taken
+        taken = True
+        progress(number)
+
+    with (
+        watch.covering(lambda: both.fail(watch.reason or BackupError("the step has ended"))),
+        ThreadPoolExecutor(2, thread_name_prefix="dumping") as pool,
+        _reading(pool, programs.pg_dump, programs.env, both) as (schema, schema_written),
+        _reading(pool, programs.psql, programs.env, both, stdin=programs.script.fileno()) as (rows, rows_written),
+    ):
+        try:
+            text = Text(schema, listing)
+            out.writelines(text.before())
+            if text.found:
+                _pour(rows, out, take)
+                rows_written.result()
+                out.writelines(text.rest())
+            schema_written.result()
+            both.fail(BackupError("pg_dump has ended"))  # without an error, and perhaps without a place for the rows
+        except BackupError as error:
+            both.fail(error)
+            rows_written.exception()  # it has ended then
+            psql_failed = isinstance(both.reason, ToolFailed) and both.reason.tool == Path(programs.psql[0]).name
+            if psql_failed and not taken and not os.read(rows.fileno(), 1):
+                raise LeftToPgDump(str(both.reason)) from error
+            raise
+        except BaseException:
+            both.fail(BackupError("the dump could not be written"))
+            raise
+
+
+@contextmanager
+def _reading(
+    pool: ThreadPoolExecutor, command: Sequence[str], env: Mapping[str, str], watch: Watch, *, stdin: int | None = None
+) -> Iterator[tuple[BinaryIO, "Future[None]"]]:
+    """A program's standard output, and its end. Its failure ends whatever else runs under the watch."""
+    reading, writing = os.pipe()
+
+    def work() -> None:
+        try:
+            run_tool(command, env=env, watch=watch, stdin=stdin, stdout=writing)
+        except BackupError as error:
+            watch.fail(error)
+            raise
+        finally:
+            os.close(writing)
+
+    _widen(writing)
+    with os.fdopen(reading, "rb") as stream:
+        yield stream, pool.submit(copy_context().run, work)
+
+
+def _pour(stream: BinaryIO, out: BinaryIO, progress: Callable[[int], None]) -> None:
+    """All that is still to come from a program, of which nothing was read yet."""
+    out.flush()
+    done = 0
+    while number := _move(stream.fileno(), out.fileno()):
+        done += number
+        progress(done)
+
+
+def _move(source: int, sink: int) -> int:
+    """Some bytes of a pipe, within the kernel where it can: that saves as much time as the pipe costs."""
+    if hasattr(os, "splice"):  # Linux
+        try:
+            return os.splice(source, sink, _PIPE_BYTES)
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # a file system that cannot
+                raise
+    block = os.read(source, _PIPE_BYTES)
+    rest = memoryview(block)
+    while rest:
+        rest = rest[os.write(sink, rest) :]
+    return len(block)
+
+
+def _widen(pipe: int) -> None:
+    """So that a program need not wait so often, and a small database's rows lie ready when their turn comes."""
+    if hasattr(fcntl, "F_SETPIPE_SZ"):  # Linux; an ordinary user may be refused when they have many pipes
+        with suppress(OSError):
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)

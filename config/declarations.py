@@ -119,7 +119,7 @@ class Declarations(BaseSettings):
     )
     pg_bin_dir: Annotated[Folder | None, Shown("those that are found")] = Field(
         None,
-        description="The folder of pg_dump, or of several majors (`17/bin/pg_dump`); no other is used then.",
+        description="The folder of pg_dump and psql, or of several majors (`17/bin/pg_dump`); no other is used then.",
     )
     keep_owners: Truth = Field(default=False, description="Whether the copy keeps the source's owners and privileges.")
     allow_older_target: Truth = Field(

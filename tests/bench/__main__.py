@@ -74,9 +74,8 @@ def _play(plan: Plan, stage: Stage, figures: Figures, tell: Callable[[str], None
         stage.drop(source)
     if plan.tables:
         data = data_sets()["T"]
-        tell("T is built, copied and refused")
         figures.sections["T"] = _section(data, 0)
-        try_many_tables(stage, figures, data)
+        try_many_tables(stage, figures, data, tell)
 
 
 def _built(stage: Stage, figures: Figures, data: DataSet, tell: Callable[[str], None]) -> str:

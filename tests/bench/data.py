@@ -86,7 +86,7 @@ INSERT INTO messages (escrow_id, sender_id, body, sent_at)
     FROM generate_series(1, {rows_200000}) AS n;
 INSERT INTO sessions SELECT md5('s' || n)::uuid, n, '10.0.0.1', NULL FROM generate_series(1, {rows_60000}) AS n;
 INSERT INTO documents (escrow_id, name, content)
-    SELECT n, 'contract.pdf', decode(repeat(md5(n::text), 10), 'hex') FROM generate_series(1, {rows_60000}) AS n;
+    SELECT n, 'contract.pdf', decode(repeat(md5(n::text), 45), 'hex') FROM generate_series(1, {rows_60000}) AS n;
 INSERT INTO reviews (escrow_id, stars, words)
     SELECT n, 1 + n % 5, 'Fine. ' || md5(n::text) FROM generate_series(1, {rows_70000}) AS n;
 INSERT INTO payouts (wallet_id, amount, paid_on)

@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Callable
 
 from tests.bench.data import DataSet
 from tests.bench.figures import CASES, Cell, Figures, Finding
@@ -15,10 +16,11 @@ _MOST_MEMORY_BYTES = 150 * 2**20
 _IDLE_S = 130.0  # two of everything that happens every minute
 
 
-def try_many_tables(stage: Stage, figures: Figures, data: DataSet) -> None:
+def try_many_tables(stage: Stage, figures: Figures, data: DataSet, tell: Callable[[str], None]) -> None:
     """The source's server starts again with other settings, twice."""
     stage.set_locks(_MANY_LOCKS)
     source = stage.build(data)
+    tell(f"{data.name} is built: {stage.size_bytes(source) / 2**20:.0f} MB")
     cell = Cell(data=data.name, round_trip_ms=0, contestant=ENGINE.name, case=CASES[0])
     try:
         with ENGINE.ready(stage, stage.direct(), source, RESTORE_METHOD="swap") as run:
@@ -29,12 +31,14 @@ def try_many_tables(stage: Stage, figures: Figures, data: DataSet) -> None:
     except RunFailed as error:
         finding = Finding(name="T swap", data=data.name, words=f"fails: {error}"[:200], holds=False)
     figures.findings[finding.name] = finding
-    _refused(stage, figures, "T in_place", source, RESTORE_METHOD="in_place")
+    tell(f"{finding.name}: {finding.words}")
+    tell(_refused(stage, figures, "T in_place", source, RESTORE_METHOD="in_place"))
     stage.set_locks(_USUAL_LOCKS)
-    _refused(stage, figures, "T defaults", source, RESTORE_METHOD="swap")
+    tell(_refused(stage, figures, "T defaults", source, RESTORE_METHOD="swap"))
 
 
-def _refused(stage: Stage, figures: Figures, name: str, source: str, **settings: str) -> None:
+def _refused(stage: Stage, figures: Figures, name: str, source: str, **settings: str) -> str:
+    """What became of it; a refusal must name the setting and a figure."""
     try:
         with ENGINE.ready(stage, stage.direct(), source, **settings) as run:
             run()
@@ -43,6 +47,7 @@ def _refused(stage: Stage, figures: Figures, name: str, source: str, **settings:
         figure = re.search(r"max_locks_per_transaction\D{0,40}\d+|\d+\D{0,60}max_locks_per_transaction", str(error))
         words, holds = f"{name}: {'refused' if figure else 'fails'}: {_short(error)}", figure is not None
     figures.findings[name] = Finding(name=name, data="T", words=words, holds=holds)
+    return words
 
 
 def _short(error: RunFailed) -> str:

@@ -11,6 +11,8 @@ from tasks.engine.dumpfile_lexer import Unreadable
 
 _NAME = rb'(?:"(?:[^"]|"")+"|[A-Za-z_\x80-\xff][A-Za-z0-9_$\x80-\xff]*)'
 _QUOTED_NAME = re.compile(rb'"(?:[^"]|"")*"')
+QUALIFIED_NAME = _NAME + rb"\." + _NAME
+"""A table's name with its schema, as pg_dump spells it; of a regular expression."""
 _QUALIFIED = re.compile(rb"(" + _NAME + rb")\.(" + _NAME + rb")")
 _COPY = re.compile(
     rb"COPY (" + _NAME + rb")\.(" + _NAME + rb") (?:\((" + _NAME + rb"(?:, " + _NAME + rb")*)\))? FROM stdin;"

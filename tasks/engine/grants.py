@@ -27,9 +27,10 @@ __all__ = [
 ]
 
 _QUERY = Path(__file__).with_suffix(".sql").read_text(encoding="utf-8")
-# In one string, and undone: nothing in the database may stand in for a function of PostgreSQL.
+# Undone by what is sent next: nothing in the database may stand in for a function of PostgreSQL.
 _PIN = "SAVEPOINT read_grants; SET LOCAL search_path = ''; "
-_UNPIN = "ROLLBACK TO SAVEPOINT read_grants; RELEASE SAVEPOINT read_grants"
+_UNPIN = "ROLLBACK TO SAVEPOINT read_grants; RELEASE SAVEPOINT read_grants; "
+_ROLES = "SELECT rolname FROM pg_catalog.pg_roles"
 # A revoke on a table takes the rights on its columns along: the second pass gives those back.
 _PASSES = 2
 # Connection lost, no room or memory, statement or session ended, disk trouble: not the fault of one grant.
@@ -39,7 +40,7 @@ _NOT_THE_GRANT = ("08", "53", "57", "58")
 def read_grants(connection: Connection) -> Grants:
     """All rights in the connection's database that are not the ordinary ones; nothing is changed."""
     with in_transaction(connection):
-        found = _find(connection, wanted=(), everything=False)
+        found, _ = _find(connection, wanted=(), everything=False)
     kept = [each.grants for each in found if not each.ordinary or (each.ours and each.grants.owner)]
     known = {each.identity for each in kept}
     ordinary: Iterable[Identity] = ()
@@ -92,9 +93,8 @@ def in_transaction(connection: Connection) -> Iterator[None]:
 def _plan(connection: Connection, grants: Grants) -> Plan:
     wanted = [each.identity for each in grants.objects]
     wanted += [("schema", (schema,)) for _, schema, _ in grants.defaults if schema]
-    found = _find(connection, wanted=wanted, everything=bool(grants.defaults))
-    roles = connection.exec_driver_sql("SELECT rolname FROM pg_catalog.pg_roles").scalars()
-    return plan_grants(grants, found, frozenset(roles))
+    found, roles = _find(connection, wanted=wanted, everything=bool(grants.defaults))
+    return plan_grants(grants, found, roles)
 
 
 def execute_each(connection: Connection, statements: Sequence[Statement]) -> dict[str, str]:
@@ -104,7 +104,7 @@ def execute_each(connection: Connection, statements: Sequence[Statement]) -> dic
     """
     connection.exec_driver_sql("SAVEPOINT execute_each")
     try:
-        script = ";\n".join(each.sql for each in statements)
+        script = ";\n".join([*(each.sql for each in statements), "RELEASE SAVEPOINT execute_each"])
         # Without parameters: the driver must not take a % in a name for one.
         connection.exec_driver_sql(script, execution_options={"no_parameters": True})
     except DBAPIError as error:
@@ -116,16 +116,20 @@ def execute_each(connection: Connection, statements: Sequence[Statement]) -> dic
             return {statements[0].sql: str(error.orig).strip().splitlines()[0]}
         middle = len(statements) // 2
         return execute_each(connection, statements[:middle]) | execute_each(connection, statements[middle:])
-    connection.exec_driver_sql("RELEASE SAVEPOINT execute_each")
     return {}
 
 
-def _find(connection: Connection, *, wanted: Sequence[Identity], everything: bool) -> list[Found]:
-    """The objects whose rights are not the ordinary ones, those wanted and, if asked for, all that users made."""
+def _find(
+    connection: Connection, *, wanted: Sequence[Identity], everything: bool
+) -> tuple[list[Found], frozenset[str]]:
+    """The objects whose rights are not the ordinary ones, those wanted and, if asked for, all that users made.
+
+    And the names of all roles.
+    """
     parameters = {"wanted": json.dumps([[kind, *name] for kind, name in wanted]), "everything": everything}
     rows = connection.exec_driver_sql(_PIN + _QUERY, parameters).mappings().all()
-    connection.exec_driver_sql(_UNPIN)
-    return [_found(**row) for row in rows]
+    roles = connection.exec_driver_sql(_UNPIN + _ROLES).scalars()
+    return [_found(**row) for row in rows], frozenset(roles)
 
 
 def _found(

@@ -10,6 +10,7 @@ from tasks.engine.connections import failure_of_full_disk
 from tasks.engine.dumpfile_reader import CopyBlock, Statement
 from tasks.engine.dumpfile_rules import harmless, shown
 from tasks.engine.errors import BackupError, LoadFailed, ServerUnreachable
+from tasks.engine.loading_rows import Rows
 
 _MESSAGE_CHARACTERS = 500
 # connection lost, resources, ended by an operator or a time limit, the system: not the statement's own fault
@@ -48,13 +49,13 @@ def failure_of_statements(
 ) -> BackupError:
     """The error for statements that were sent as one string; culprit: None when it is not known which one failed."""
     if culprit is not None:
-        return LoadFailed(f"{_refused_line(culprit.line)} ({shown(culprit.text)}): {_said(error)}")
+        return LoadFailed(f"{_refused_line(culprit.line)} ({_named(culprit)}): {_said(error)}")
     lines = f"lines {batch[0].line} to {batch[-1].line} of the dump"
     if full := failure_of_full_disk("target", error, lost=bool(connection.closed)):
         return full
     if connection.closed:
         return _lost(lines, error)
-    return LoadFailed(f"the target's server stopped within {lines} ({shown(batch[0].text)} and on): {_said(error)}")
+    return LoadFailed(f"the target's server stopped within {lines} ({_named(batch[0])} and on): {_said(error)}")
 
 
 def failure_of_copy(connection: Connection, block: CopyBlock, error: psycopg2.Error) -> BackupError:
@@ -66,6 +67,11 @@ def failure_of_copy(connection: Connection, block: CopyBlock, error: psycopg2.Er
     at = _COPY_LINE.search(error.diag.context or "")
     line = block.data_line + int(at[1]) - 1 if at else block.line
     return LoadFailed(f"{_refused_line(line)} ({shown(block.text)}): {_said(error)}")
+
+
+def _named(statement: Statement) -> str:
+    """As it stands in the file."""
+    return shown(statement.block.text if isinstance(statement, Rows) else statement.text)
 
 
 def _refused_line(line: int) -> str:

@@ -1,6 +1,6 @@
 """The session at the target while a dump is loaded: few round trips, and a failure that names its line."""
 
-import re
+import logging
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -13,7 +13,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg
 from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
 from tasks.engine.dumpfile_reader import CopyBlock, DumpReader, Statement
-from tasks.engine.dumpfile_rules import Kind, setting, without_own_options
+from tasks.engine.dumpfile_rules import Kind, without_own_options
 from tasks.engine.errors import BackupError, LoadFailed
 from tasks.engine.loading_errors import (
     failure_of_copy,
@@ -22,41 +22,21 @@ from tasks.engine.loading_errors import (
     is_about_a_statement,
     statement_at,
 )
+from tasks.engine.loading_older import in_older_words, is_unknown
+from tasks.engine.loading_rows import ENCODINGS, SMALL_BYTES, PlainTables, Rows, insert_statement
+
+log = logging.getLogger(__name__)
 
 _BATCH_BYTES = 1 << 20
 _BATCH_STATEMENTS = 500
-_TRANSACTION_TIMEOUT_SINCE = 170000
-_LOGGED_SINCE = 150000
-_IDENTITY = re.compile(rb"ALTER TABLE .*? ADD GENERATED (?:ALWAYS|BY DEFAULT) AS IDENTITY \(\n", re.DOTALL)
 _SYNTAX_ERROR = "42601"
-_LOGGED = b"\n    LOGGED\n    START WITH "
-
-
-def is_unknown(statement: Statement, *, server_version: int) -> bool:
-    """Whether it sets what only pg_dump since 17 sets, for a server before 17, which would refuse it."""
-    return (
-        statement.kind is Kind.SETTING
-        and server_version < _TRANSACTION_TIMEOUT_SINCE
-        and setting(statement.text)[0] == "transaction_timeout"
-    )
-
-
-def in_older_words(text: bytes, *, server_version: int) -> bytes:
-    """A statement for a server before 15, whose sequences are all logged and which refuses to be told so.
-
-    pg_dump since 15 tells it of the identity sequence of an unlogged table that comes from such a server.
-    """
-    if server_version >= _LOGGED_SINCE or not _IDENTITY.match(text):
-        return text
-    before, found, after = text.rpartition(_LOGGED)
-    return before + b"\n    START WITH " + after if found else text
 
 
 class _CopyStream:
     """What copy_expert reads from. It swallows our errors and says only that reading failed: we keep them."""
 
-    def __init__(self, first: bytes, others: Iterator[bytes]) -> None:
-        self._pieces = chain([first], others)
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
         self.error: BaseException | None = None
 
     def read(self, _size: int = -1) -> bytes:
@@ -67,6 +47,18 @@ class _CopyStream:
             raise
 
     readline = read
+
+
+def _begin(data: Iterator[bytes]) -> list[bytes]:
+    """The first pieces: all of them when the data is small."""
+    pieces: list[bytes] = []
+    length = 0
+    for piece in data:
+        pieces.append(piece)
+        length += len(piece)
+        if length > SMALL_BYTES:
+            break
+    return pieces
 
 
 class LoadSession:
@@ -80,12 +72,20 @@ class LoadSession:
         self._autocommit = bool(connection.autocommit)
         self._in_large_objects = False
         self._encoding = connection.info.parameter_status("client_encoding") or "UTF8"
+        self._tables = PlainTables()
+        self._inserts = dump.encoding in ENCODINGS and dump.encoding == connection.info.parameter_status(
+            "server_encoding"
+        )
         # named by chance: a statement that ended our transaction cannot have made it again
         self._savepoint = f"rns_{secrets.token_hex(8)}".encode()
 
     @property
     def _set_savepoint(self) -> bytes:
         return b"SAVEPOINT " + self._savepoint + b";"
+
+    @property
+    def _forget(self) -> bytes:
+        return b"ROLLBACK TO SAVEPOINT %b; RELEASE SAVEPOINT %b" % (self._savepoint, self._savepoint)
 
     def add(self, statement: Statement) -> None:
         """Have a statement wait, and send when enough do."""
@@ -94,17 +94,20 @@ class LoadSession:
         elif is_unknown(statement, server_version=self._connection.server_version):
             return
         elif text := without_own_options(statement.text):
+            self._tables.note(text)
             text = in_older_words(text, server_version=self._connection.server_version)
             self._wait(replace(statement, text=text))
 
     def _large_objects(self, statement: Statement) -> None:
-        """Open large objects live only as long as a transaction: ours, or with autocommit the dump's own."""
-        if not self._autocommit:
-            return
+        """Open large objects live only as long as a transaction: ours, or with autocommit the dump's own.
+
+        What is open cannot be written again after a failure, so nothing else goes in one string with it.
+        """
         if statement.kind is Kind.BEGIN:
             self.flush()
-        self._in_large_objects = statement.kind is Kind.BEGIN
-        self._wait(statement)
+        if self._autocommit:
+            self._in_large_objects = statement.kind is Kind.BEGIN
+            self._wait(statement)
         if statement.kind is Kind.COMMIT:
             self.flush()
 
@@ -114,24 +117,65 @@ class LoadSession:
         if self._waiting_bytes >= _BATCH_BYTES or len(self._waiting) >= _BATCH_STATEMENTS:
             self.flush()
 
+    def copy(self, block: CopyBlock) -> None:
+        """Send a COPY block, or have a small one wait as INSERT. One without rows changes nothing: it is not sent."""
+        begin = _begin(block.data)
+        if not begin:
+            return
+        if rows := self._as_rows(block, begin):
+            self._wait(rows)
+            return
+        self.flush()
+        self._copy(replace(block, data=chain(begin, block.data)))
+
+    def _as_rows(self, block: CopyBlock, begin: Sequence[bytes]) -> Rows | None:
+        if not (self._inserts and self._dump.standard_strings and self._tables.hold(block)):
+            return None
+        data = b"".join(begin)
+        text = insert_statement(block.text, data) if len(data) <= SMALL_BYTES else None
+        return (
+            Rows(text=text, line=block.line, kind=Kind.COPY, block=replace(block, data=iter([data]))) if text else None
+        )
+
     def flush(self) -> None:
         """Send what waits, as one string."""
         batch, self._waiting, self._waiting_bytes = self._waiting, [], 0
-        if not batch:
-            return
+        while batch:
+            batch = self._send(batch)
+
+    def _send(self, batch: list[Statement]) -> list[Statement]:
+        """Send statements as one string; returns those that are still to be sent."""
+        if not self._inserts and (rows := next((each for each in batch if isinstance(each, Rows)), None)):
+            return self._send_by_copy(batch, rows)
         try:
             self._execute(self._as_string(batch, savepoint=not self._autocommit))
         except psycopg2.Error as error:
-            raise failure_of_statements(self._connection, batch, self._culprit(batch, error), error) from error
-        self._check()
+            failure = error
+        else:
+            self._check()
+            return []
+        culprit = self._culprit(batch, failure)
+        if not isinstance(culprit, Rows) or not self._undone():
+            raise failure_of_statements(self._connection, batch, culprit, failure) from failure
+        return self._send_by_copy(batch, culprit)
 
-    def copy(self, block: CopyBlock) -> None:
-        """Send a COPY block; one without rows changes nothing, so it is not sent."""
-        first = next(block.data, None)
-        if first is None:
-            return
-        self.flush()
-        stream = _CopyStream(first, block.data)
+    def _send_by_copy(self, batch: list[Statement], rows: Rows) -> list[Statement]:
+        """The rows as the COPY block that they were, behind what stands before them; returns what is behind them.
+
+        The server then says which row it refuses. If it refuses none, every block from here on is sent by COPY.
+        """
+        place = batch.index(rows)
+        before = batch[:place]
+        while before:
+            before = self._send(before)
+        self._copy(rows.block)
+        if self._inserts:
+            log.info("the data behind line %d of the dump is loaded by COPY alone, and so is what follows", rows.line)
+        self._inserts = False
+        return batch[place + 1 :]
+
+    def _copy(self, block: CopyBlock) -> None:
+        stream = _CopyStream(block.data)
         self.round_trips += 2  # the statement, then the end of the data
         try:
             self._cursor.copy_expert(block.text, stream)
@@ -189,13 +233,22 @@ class LoadSession:
             return None
         return culprit
 
+    def _undone(self) -> bool:
+        """Go back to before the string that failed; False where that is not possible."""
+        if not self._autocommit:
+            try:
+                self._execute(self._forget)
+            except psycopg2.Error:  # the string was refused before its first statement
+                return False
+        return True
+
     def _works(self, part: Sequence[Statement]) -> bool:
         try:
             self._execute(self._as_string(part, savepoint=True))
         except psycopg2.Error as error:
             if not is_about_a_statement(self._connection, error):
                 raise
-            self._execute(b"ROLLBACK TO SAVEPOINT " + self._savepoint)
+            self._execute(self._forget)
             return False
         return True
 

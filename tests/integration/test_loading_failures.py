@@ -86,6 +86,47 @@ def test_a_row_that_the_server_refuses_is_named_with_its_line(
     assert "Key (a)=" not in message  # what a row holds is nobody's business in a log
 
 
+@_MODES
+@pytest.mark.parametrize("failing", [0, 77, 149])
+def test_a_row_is_named_among_many_small_tables_too(
+    source_server: PostgresServer, new_database: NewDatabase, tmp_path: Path, failing: int, *, autocommit: bool
+) -> None:
+    tables = [b"CREATE TABLE public.t%d (a integer, b jsonpath);\n" % n for n in range(150)]
+    blocks = [b"COPY public.t%d (a, b) FROM stdin;\n1\t$.a\n2\t$.b\n\\.\n" % n for n in range(150)]
+    blocks[failing] = blocks[failing].replace(b"$.b", b"$$.b")  # a syntax error, as one of the whole string would be
+    path = _write(tmp_path, b"".join([*tables, *blocks, b"CREATE VIEW public.v AS SELECT 1 AS a;\n"]))
+    with _connected(source_server, new_database, autocommit=autocommit) as connection:
+        message = _failure(connection, path)
+    line = BODY_LINE + 150 + 4 * failing + 2
+    assert f"refused line {line} of the dump (COPY public.t{failing} (a, b) FROM stdin;): " in message
+    assert "syntax error" in message
+
+
+@_MODES
+def test_what_the_server_takes_by_copy_alone_is_loaded_by_it(
+    source_server: PostgresServer, new_database: NewDatabase, tmp_path: Path, *, autocommit: bool
+) -> None:
+    """A check that looks at its own table sees the row before it when rows are inserted, not when they are copied."""
+    body = (
+        b"CREATE SCHEMA before;\n"
+        b"CREATE FUNCTION public.alone() RETURNS boolean LANGUAGE plpgsql\n"
+        b"    AS 'BEGIN RETURN NOT EXISTS (SELECT FROM public.t1); END';\n"
+        + b"".join(b"CREATE TABLE public.t%d (a integer);\n" % n for n in range(3))
+        + b"ALTER TABLE public.t1 ADD CHECK (public.alone());\n"
+        + b"".join(b"COPY public.t%d (a) FROM stdin;\n1\n2\n\\.\n" % n for n in range(3))
+        + b"CREATE SCHEMA behind;\n"
+    )
+    path = _write(tmp_path, body)
+    with _connected(source_server, new_database, autocommit=autocommit) as connection, connection.cursor() as cursor:
+        summary = load_dump(connection, path, sha256=inspect_dump(path).sha256, session_settings=SETTINGS)
+        cursor.execute(
+            "SELECT (SELECT sum(a) FROM public.t0), (SELECT sum(a) FROM public.t1), (SELECT sum(a) FROM public.t2),"
+            " to_regnamespace('before') IS NOT NULL, to_regnamespace('behind') IS NOT NULL"
+        )
+        assert cursor.fetchone() == (3, 3, 3, True, True)
+    assert (summary.tables, summary.rows) == (3, 6)
+
+
 @pytest.mark.parametrize("body", [_TABLE + _TABLE, _TABLE + _BLOCK % b"x", _TABLE + _BLOCK % b"3\t3"])
 def test_a_commit_by_mistake_after_a_failure_commits_nothing(
     source_server: PostgresServer, new_database: NewDatabase, tmp_path: Path, body: bytes
@@ -183,7 +224,7 @@ def test_a_time_limit_is_told_with_the_lines_that_were_under_way(
         load_dump(
             connection, path, sha256=inspect_dump(path).sha256, session_settings="SET statement_timeout = '300ms'"
         )
-    assert f"within lines {BODY_LINE + 6} to {BODY_LINE + 8}" in str(failed.value)
+    assert f"within lines {BODY_LINE} to {BODY_LINE + 8}" in str(failed.value)
     assert "statement timeout" in str(failed.value)
 
 

@@ -27,6 +27,7 @@ DO $$ DECLARE name regclass; BEGIN
   END LOOP;
 END $$
 """
+_SAVEPOINT = "SAVEPOINT gather_statistics"
 _BROUGHT_BY_TEMPLATE = {"schema": ["public"], "extension": ["plpgsql"]}
 
 
@@ -73,20 +74,17 @@ def _gather_statistics(connection: Connection) -> list[str]:
 
 
 def _tried(connection: Connection, statement: str) -> bool:
-    """Inside the transaction, or as one of its own, as the session does."""
+    """As a statement of its own, or within the transaction, as the session does."""
     alone = raw_connection(connection).autocommit
-    savepoint = None if alone else connection.begin_nested()
     try:
-        connection.exec_driver_sql(statement)
+        connection.exec_driver_sql(statement if alone else f"{_SAVEPOINT}; {statement}; RELEASE {_SAVEPOINT}")
     except sqlalchemy.exc.DBAPIError as error:
-        if savepoint is not None:
-            savepoint.rollback()
         if connection.invalidated or raw_connection(connection).closed:
             raise
+        if not alone:
+            connection.exec_driver_sql(f"ROLLBACK TO {_SAVEPOINT}; RELEASE {_SAVEPOINT}")
         log.info("statistics: %s", " ".join(str(error.orig).split()))
         return False
-    if savepoint is not None:
-        savepoint.commit()
     return True
 
 

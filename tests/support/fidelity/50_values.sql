@@ -65,6 +65,24 @@ INSERT INTO kinds.of_the_rest VALUES
     (2, '::1', '2001:db8::/32', NULL, NULL, '(NaN,Infinity)', NULL, NULL, NULL, '((0,0),(1,1))', NULL, NULL, '', '', NULL, 'integer[]', NULL, 0, '0', '0/0', '', '', '0'),
     (3, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
 
+--- lengths, scales and fields, also within arrays, composites and domains
+CREATE DOMAIN kinds.padded AS char(4) CHECK (VALUE <> 'none');
+CREATE DOMAIN kinds.padded_again AS kinds.padded NOT NULL;
+CREATE DOMAIN kinds.minutes AS interval hour to minute;
+CREATE DOMAIN kinds.one_pair AS kinds.pair CHECK ((VALUE).a > 0);
+CREATE TYPE kinds.measures AS (c char(3), v varchar(3), n numeric(4, 2), b bit(3), i interval minute to second(1), t timestamptz(0));
+CREATE TABLE kinds.of_lengths (id bigint GENERATED ALWAYS AS IDENTITY, c char(3), cs char(3)[], any_c bpchar, v varchar(3), vb bit varying(4), bs bit(3)[],
+    n numeric(4, 2), ns numeric(4, 2)[], t time(2), tz timetz(1), ts timestamp(1), tsz timestamptz(0)[], i interval(0), days interval day, ys interval year to month,
+    ds interval day to second(2), p kinds.padded, pa kinds.padded_again, m kinds.minutes, ms kinds.minutes[], op kinds.one_pair, me kinds.measures, mes kinds.measures[]);
+INSERT INTO kinds.of_lengths OVERRIDING SYSTEM VALUE VALUES
+    (-9223372036854775808, 'a', '{a,"b ",NULL,""}', 'a  ', 'a  ', '10', '{101,000}', 99.99, '{-0.00,1.1,NaN}', '23:59:59.99', '24:00:00+15:59', '1999-12-31 23:59:59.9',
+     '{infinity,-infinity,"2025-03-30 01:30:00+00"}', '1 mon -1 day -00:00:01', '-3 days', '-1 year -2 mons', '-3 days +04:05:06.78', 'ab', '', '-01:30', '{"100:59","-00:01"}',
+     '(1," x ",sad)', '(a,"b  ",-0.50,111,-01:02.5,"2020-01-01 00:00:00+00")', '{"(\"  a\",\"\",,,,infinity)",NULL}'),
+    (DEFAULT, NULL, NULL, '', '', '', '{}', 0, '{}', NULL, NULL, NULL, '{}', '0', '0', '0', '0', NULL, ' x', NULL, '{}', NULL, NULL, '{}');
+CREATE TABLE kinds.of_the_system (i2 int2vector, ov oidvector, tid tid, x xid, c cid, n regnamespace, cl regcollation, cf regconfig, d regdictionary, o regoperator, s pg_snapshot, a aclitem, c1 "char"[]);
+INSERT INTO kinds.of_the_system VALUES ('1 -2 3', '4294967295 0', '(4294967295,65535)', '4294967295', '7', '"Mixed Case"', '"C"', 'simple', 'simple', 'pg_catalog.+(integer,integer)', '10:20:10,14', '=r/postgres', '{a,"",NULL,"\"","\\\\"}'),
+    ('', '', '(0,0)', '3', '0', NULL, NULL, NULL, NULL, NULL, NULL, NULL, '{}');
+
 --- more than one page
 CREATE TABLE kinds.many_rows (id integer PRIMARY KEY, filler text, half numeric);
 INSERT INTO kinds.many_rows SELECT n, md5(n::text), n / 2.0 FROM generate_series(1, 3000) AS n;

@@ -91,7 +91,7 @@ def test_the_report_tells_what_each_step_did_how_long_and_how_much(ran: Ran) -> 
         assert phases["restore_target", "loading"]["bytes"] == report["source_dump"]["size_bytes"]
         assert phases["restore_target", "proving the copy"]["tables"] == report["source_dump"]["tables"]
         assert phases["verify_target", "verifying"]["tables"] == report["source_dump"]["tables"]
-        assert phases["restore_target", "loading"]["round_trips"] > report["source_dump"]["tables"]
+        assert phases["restore_target", "loading"]["round_trips"] > 0
         assert phases["verify_connections", "looking at both databases"]["round_trips"] > 0
         for step in report["steps"]:
             assert sum(phase["seconds"] for phase in step["phases"]) <= step["seconds"] + 0.01

@@ -21,6 +21,18 @@ from tasks.engine.replacing import fence
 from tasks.engine.wording import counted
 
 _PATIENCE_S = 30.0
+# A session keeps what its database's settings were when it connected. Of other roles' sessions, who is no superuser
+# sees little more than the process.
+_READ_ONLY_SESSIONS = """
+    SELECT count(*) FROM pg_catalog.pg_stat_activity s
+    WHERE s.datname = current_database() AND s.pid <> pg_backend_pid()
+        AND coalesce(s.backend_type, 'client backend') = 'client backend'
+        AND NOT starts_with(coalesce(s.application_name, ''), 'railway-neon-sync/')
+        AND EXISTS (
+            SELECT FROM pg_catalog.pg_db_role_setting d WHERE d.setdatabase = s.datid AND d.setrole = 0
+                AND 'default_transaction_read_only=on' = ANY (d.setconfig)
+        )
+"""
 UNMARKED = "promoted"  # in place of a run's id: it bore no mark of ours
 
 
@@ -40,6 +52,14 @@ class Holding:
     def told(self) -> str:
         held = f"{counted(self.tables, 'table')} with {counted(self.rows, 'row')}"
         return f"database {self.database} at {self.host}:{self.port} holds {held}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Promoted:
+    """The target as production. read_only_sessions: so many of others' were opened while the copy refused writes."""
+
+    mark: Mark
+    read_only_sessions: int
 
 
 def look(server: Server) -> Holding:
@@ -79,7 +99,7 @@ def adopt(
 
 def promote(
     server: Server, *, now: datetime, patience_s: float = _PATIENCE_S, begin: Callable[[], None] = lambda: None
-) -> Mark:
+) -> Promoted:
     """Make the copy production: no run overwrites it any more, and ordinary sessions may write.
 
     It needs the target alone: the source may be gone. patience_s: how long a run that replaces it just now is waited
@@ -91,11 +111,12 @@ def promote(
         )
         mark = replace(before, promoted=before.promoted or now.isoformat(timespec="seconds"), read_only=None)
         name = identifier(server.url.dbname)
+        read_only_sessions = connection.exec_driver_sql(_READ_ONLY_SESSIONS).scalar_one()
         begin()
         connection.exec_driver_sql(f"ALTER DATABASE {name} RESET default_transaction_read_only")
         connection.exec_driver_sql(set_mark_statement(server.url.dbname, mark.as_comment()))
         connection.commit()
-    return mark
+    return Promoted(mark=mark, read_only_sessions=read_only_sessions)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -19,6 +20,7 @@ from tasks.engine.errors import BackupError
 from tasks.engine.mark import Mark, parse_mark
 from tasks.engine.watch import Watch
 from tests.conftest import execute
+from tests.support.installation import REPOSITORY
 from worker.demo.servers import PostgresServer
 
 NewDatabase = Callable[[PostgresServer, str], str]
@@ -35,6 +37,7 @@ def command(server: PostgresServer, name: str, *arguments: str, folder: Path) ->
     environment: Mapping[str, str] = {
         "PATH": os.environ["PATH"],
         "HOME": str(folder),
+        "PYTHONPATH": str(REPOSITORY),
         "RAILWAY_BACKUP_DB_URL": server.url(name),
     }
     return subprocess.run(
@@ -99,6 +102,27 @@ def test_promote_opens_the_copy_and_prints_where_the_application_goes(
     assert mark is not None
     assert mark.promoted is not None
     execute(target_server.dsn(target), "INSERT INTO users VALUES (58)")
+
+
+def test_promote_tells_of_sessions_that_still_cannot_write_and_how_to_end_them(
+    target_server: PostgresServer, target: str, tmp_path: Path
+) -> None:
+    execute(target_server.dsn(), f'ALTER DATABASE "{target}" SET default_transaction_read_only = on')
+    with closing(psycopg2.connect(target_server.dsn(target))) as application, application.cursor() as cursor:
+        promoted = json.loads(command(target_server, target, "promote", "--json", folder=tmp_path).stdout)
+        assert promoted["read_only_sessions"] == 1
+        with pytest.raises(psycopg2.errors.ReadOnlySqlTransaction):
+            cursor.execute("INSERT INTO users VALUES (58)")
+        execute(target_server.dsn(), f'ALTER DATABASE "{target}" SET default_transaction_read_only = on')
+        told = command(target_server, target, "promote", folder=tmp_path).stdout
+        assert told.count("1 session opened before cannot write until reconnected") == 1
+        (statement,) = re.findall(r'end them: psql "\$RAILWAY_BACKUP_DB_URL" -c "([^"]+)"', told)
+        execute(target_server.dsn(target), statement)
+        with pytest.raises(psycopg2.OperationalError):
+            application.rollback()
+    with closing(psycopg2.connect(target_server.dsn(target))) as application:  # nothing is told of who may write
+        again = json.loads(command(target_server, target, "promote", "--json", folder=tmp_path).stdout)
+    assert again["read_only_sessions"] == 0
 
 
 def test_promote_twice_keeps_the_first_instant(target_server: PostgresServer, target: str, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from config.settings import load_target
 from config.urls import DatabaseUrl
+from tasks.engine.wording import counted
 from worker.commands.boundary import debug_option, remember_secrets, say
 from worker.commands.interruption import NOTHING, Entrust, stoppable, waiting, when_interrupted
 
@@ -21,6 +22,10 @@ Done = TypeVar("Done")
 
 _LIMIT_S = 600
 _CONNECT_TIMEOUT_S = 20
+_END_THEM = (
+    """psql "$RAILWAY_BACKUP_DB_URL" -c "SELECT pg_terminate_backend(pid) FROM pg_stat_activity """
+    """WHERE datname = current_database() AND pid <> pg_backend_pid()\""""
+)
 _ONLY_IT_KNOWS = "whether it was done just before, only the database knows: type it again, that is harmless"
 
 
@@ -76,13 +81,18 @@ def promote(*, as_json: bool) -> None:
     from worker.commands.output import print_json  # noqa: PLC0415
 
     now, url = datetime.now(UTC), _target()
-    mark = _decide(url, lambda server, begin: stewardship.promote(server, now=now, begin=begin))
+    done = _decide(url, lambda server, begin: stewardship.promote(server, now=now, begin=begin))
+    mark, read_only = done.mark, done.read_only_sessions
     place = {"host": url.host, "port": url.port, "database": url.dbname}
     if as_json:
-        print_json({**place, "promoted": mark.promoted, "snapshot_at": mark.snapshot_at, "run": mark.run_id})
+        facts = {"promoted": mark.promoted, "snapshot_at": mark.snapshot_at, "run": mark.run_id}
+        print_json({**place, **facts, "read_only_sessions": read_only})
         return
     click.echo(f"promoted: database {place['database']} is production now; no run overwrites it")
     click.echo(told_content(mark, now))
+    if read_only:
+        click.echo(f"{counted(read_only, 'session')} opened before cannot write until reconnected (COPY_READ_ONLY);")
+        click.echo(f"start the application again, or end them: {_END_THEM}")
     click.echo(f"point the application at host {place['host']}, port {place['port']}, database {place['database']},")
     click.echo("with the user and password of RAILWAY_BACKUP_DB_URL, or a role that has grants there")
     click.echo("until you come back, every scheduled run ends as held: that is expected, and not a fault")

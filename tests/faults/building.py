@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from tests.faults.instants import HELD_PROGRAMS
 from tests.faults.proxy import Proxy
 from tests.faults.reader import Reader
 from tests.faults.scene import Scene
@@ -17,25 +18,23 @@ from worker.demo.servers import PostgresServer, ValkeyServer, find_postgres
 
 # So short that a stalled network is noticed within the time of a cell.
 _LIMITS = {"DUMP_TIMEOUT_S": "15", "SAFETY_TIMEOUT_S": "15", "RESTORE_TIMEOUT_S": "15", "VERIFY_TIMEOUT_S": "15"}
-# A pg_dump that can be held before it begins, when half of its file is written, and after it has ended.
-_HELD_PG_DUMP = """#!/bin/sh
+# A pg_dump or a psql that can be held before it begins, when half of its output is written, and after it has ended.
+_HELD = """#!/bin/sh
 [ "$1" = --version ] && exec {real} --version
-for word; do case "$word" in
-    --file=*source_db_backup*) step=dump_source; file="${{word#--file=}}";;
-    --file=*backup_safety*) step=back_up_target; file="${{word#--file=}}";;
-esac; done
+step=back_up_target; grep -q '^dbname={source}$' "$PGSERVICEFILE" && step=dump_source
 hold() {{
     [ -e "{home}/$1.hold" ] || return 0
     echo $$ >"{home}/$1.pid"; mv "{home}/$1.pid" "{home}/$1.hold.reached"
     while [ -e "{home}/$1.hold" ]; do sleep 0.02; done
 }}
-hold $step.dumping
-if [ -e "{home}/$step.half.hold" ]; then
-    {real} "$@" && truncate -s "$(($(stat -c %s "$file") / 2))" "$file"
-    hold $step.half
+hold $step.{begin}
+if [ -e "{home}/$step.{half}.hold" ]; then
+    all="{home}/$step.{half}.all"; {real} "$@" >"$all"; status=$?; size=$(($(stat -c %s "$all") / 2))
+    head -c $size "$all"; hold $step.{half}; tail -c +$((size + 1)) "$all"
+else
+    {real} "$@"; status=$?
 fi
-{real} "$@"; status=$?
-hold $step.dumped
+hold $step.{end}
 exit $status
 """
 
@@ -51,12 +50,13 @@ def scene_of(method: str, *, network: bool = False) -> Iterator[Scene]:
         valkey = ValkeyServer(root / "valkey", append_only=True).start()
         stack.callback(valkey.stop)
         home = root / "home"
-        home.mkdir()
+        (home / "bin").mkdir(parents=True)
         (home / "clock").write_text("0")
-        extra = {"RESTORE_METHOD": method, "PG_BIN_DIR": str(_held_pg_dump(home)), FILE: str(home / "clock"), **_LIMITS}
+        extra = {"RESTORE_METHOD": method, "PG_BIN_DIR": str(home / "bin"), FILE: str(home / "clock"), **_LIMITS}
         installation = stack.enter_context(
             installed(source, target, valkey, home, own_roles=False, application=True, **extra)
         )
+        _hold_programs(home / "bin", installation.source_name)
         proxies: dict[str, Proxy] = {}
         if network:
             installation, proxies = _through_proxies(installation, stack)
@@ -82,13 +82,14 @@ def scene_of(method: str, *, network: bool = False) -> Iterator[Scene]:
         yield scene
 
 
-def _held_pg_dump(home: Path) -> Path:
-    folder = home / "bin"
-    folder.mkdir()
-    path = folder / "pg_dump"
-    path.write_text(_HELD_PG_DUMP.format(real=find_postgres().tool("pg_dump"), home=home))
-    path.chmod(0o755)
-    return folder
+def _hold_programs(folder: Path, source: str) -> None:
+    """source: the name of the database that dump_source dumps."""
+    for name, instants in HELD_PROGRAMS.items():
+        begin, half, end = instants
+        path = folder / name
+        real = find_postgres().tool(name)
+        path.write_text(_HELD.format(real=real, home=folder.parent, source=source, begin=begin, half=half, end=end))
+        path.chmod(0o755)
 
 
 def _server(root: Path, stack: ExitStack) -> PostgresServer:

@@ -38,7 +38,8 @@ servers and the files:
 - a run that did not succeed is followed at once by one that nobody strikes, and that succeeds with nobody's help;
   one that did is followed by the next cell, the last one by a run that nobody strikes.
 
-An instant is a named line of the code, or pg_dump before its work, with half of its file written, and after its work;
+An instant is a named line of the code, or pg_dump before its work, with half of its output written, and after its
+work, or psql, which copies the rows beside it (`copying`, `half_copied`, `copied`);
 `publishing.*` are between the statements of the publishing transaction, in the server; `*.done` is between the end of
 a step and the next one's start; `rollback.*` and `settled` are inside the rollback of a copy that somebody wrote to.
 Where a run by the one method does the same as by the other, the methods take turns.
@@ -48,7 +49,7 @@ Where a run by the one method does the same as by the other, the methods take tu
 | child, main, group | the process that works, the worker's main process, all of the worker: killed |
 | paused | the process that works sleeps until somebody else has ended its run, then goes on |
 | frozen | the whole worker and its programs sleep, as a host would; a second worker ends the run; then they go on |
-| pg_dump | killed |
+| pg_dump, psql | killed |
 | backend, backend crash | the run's sessions at the target are ended; a server process is killed, and with it all |
 | target, source | the server stops at once, as in a crash, and starts again |
 | redis, redis emptied | killed, back with its append-only file; killed, back with nothing |

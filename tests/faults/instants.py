@@ -1,4 +1,4 @@
-"""The instants of a run at which the matrix strikes: fault points, and pg_dump before, in and after its work."""
+"""The instants of a run at which the matrix strikes: fault points, and pg_dump and psql before, in and after work."""
 
 STEPS = (
     "verify_connections",
@@ -41,8 +41,11 @@ _ROLLING_BACK = {
     "swap": ("rollback.begin", "put_back.after", "rollback.restored", "settled"),
     "in_place": ("rollback.begin", "rollback.restored", "settled"),
 }
-DUMPING = tuple(
-    f"{step}.{when}" for step in ("dump_source", "back_up_target") for when in ("dumping", "half", "dumped")
+# The programs that can be held: before they begin, when half of their output is written, after they have ended.
+HELD_PROGRAMS = {"pg_dump": ("dumping", "half", "dumped"), "psql": ("copying", "half_copied", "copied")}
+DUMPING, COPYING = (
+    tuple(f"{step}.{when}" for step in ("dump_source", "back_up_target") for when in HELD_PROGRAMS[program])
+    for program in ("pg_dump", "psql")
 )
 
 
@@ -50,7 +53,7 @@ def instants_of(method: str) -> list[str]:
     """In the order in which a run comes by."""
     found = [BEFORE_BEAT, *_BEGINNING]
     for step in STEPS[: STEPS.index("restore_target")]:
-        held = [name for name in DUMPING if name.startswith(f"{step}.")]
+        held = [name for name in (*DUMPING, *COPYING) if name.startswith(f"{step}.")]
         found += [f"{step}.begin", *(held or [f"{step}.middle"]), f"{step}.end", f"{step}.done"]
     return [*found, *_RESTORING[method], *_VERIFYING, *_FINISHING, *_ENDING, *_ROLLING_BACK[method]]
 
@@ -65,8 +68,8 @@ def depends_on_method(instant: str) -> bool:
     }
 
 
-def is_held_by_pg_dump(instant: str) -> bool:
-    return instant in DUMPING
+def is_held_by_program(instant: str) -> bool:
+    return instant in DUMPING or instant in COPYING
 
 
 def rolls_back(instant: str) -> bool:

@@ -4,7 +4,7 @@ import random
 from collections.abc import Iterator
 
 from tests.faults.cell import Cell
-from tests.faults.instants import BEFORE_BEAT, DUMPING, PUBLISHING, depends_on_method, instants_of
+from tests.faults.instants import BEFORE_BEAT, COPYING, DUMPING, PUBLISHING, depends_on_method, instants_of
 
 METHODS = ("swap", "in_place")
 _LONGEST_STRIKE_S = 3.5  # a run of the demo's database takes two to four seconds
@@ -66,7 +66,8 @@ def victims_of_plan() -> dict[str, tuple[str, ...] | None]:
         "group": None,
         "main": _MAIN,
         "paused": _PAUSED,
-        "pg_dump": DUMPING,
+        "pg_dump": (*DUMPING, "dump_source.half_copied"),
+        "psql": (*COPYING, "dump_source.half", "back_up_target.dumped"),
         "backend": _BACKEND,
         "backend crash": _BACKEND,
         "target": _TARGET,

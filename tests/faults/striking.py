@@ -11,7 +11,7 @@ from celery.result import AsyncResult
 from kombu.exceptions import OperationalError
 
 from tests.faults.cell import Cell
-from tests.faults.instants import BEFORE_BEAT, PUBLISHING, is_held_by_pg_dump, rolls_back
+from tests.faults.instants import BEFORE_BEAT, PUBLISHING, is_held_by_program, rolls_back
 from tests.faults.scene import Scene
 from tests.support.installation import ask
 from tests.support.workers import gate, wait_until
@@ -67,7 +67,7 @@ def release(held: Path) -> None:
 
 def _arm(scene: Scene, cell: Cell) -> Path:
     home = scene.installation.home
-    if is_held_by_pg_dump(cell.instant):
+    if is_held_by_program(cell.instant):
         held = home / f"{cell.instant}.hold"
         held.with_name(f"{held.name}.reached").unlink(missing_ok=True)
         held.touch()
@@ -88,7 +88,7 @@ def _let_somebody_write(scene: Scene) -> None:
 
 
 def _reach(scene: Scene, held: Path, cell: Cell) -> int:
-    """The process that stands at the instant: the worker's child, or pg_dump's group for its own instants."""
+    """The process that stands at the instant: the worker's child, also where a program is held."""
     reached = held.with_name(f"{held.name}.reached")
     give_up = time.monotonic() + _REACH_S
     while not (reached.exists() and reached.read_text().strip()):
@@ -96,7 +96,7 @@ def _reach(scene: Scene, held: Path, cell: Cell) -> int:
         assert not scene.worker.ended(), f"the worker ended before the run came to {cell.instant}"
         time.sleep(0.02)
     pid = int(reached.read_text())
-    return _parent(pid) if is_held_by_pg_dump(cell.instant) else pid
+    return _parent(pid) if is_held_by_program(cell.instant) else pid
 
 
 @contextmanager

@@ -53,12 +53,16 @@ def frozen(scene: Scene, _: int) -> None:
         _signal(pid, signal.SIGSTOP)
 
 
-def pg_dump(scene: Scene, _: int) -> None:
-    """The program, which leads a process group of its own."""
-    for pid in scene.processes():
-        with suppress(OSError):
-            if b"--snapshot=" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                os.killpg(os.getpgid(pid), signal.SIGKILL)
+def program(word: bytes) -> Strike:
+    """The program with this word among its arguments, which leads a process group of its own."""
+
+    def strike(scene: Scene, _: int) -> None:
+        for pid in scene.processes():
+            with suppress(OSError):
+                if word in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    os.killpg(os.getpgid(pid), signal.SIGKILL)
+
+    return strike
 
 
 def backend(scene: Scene, _: int) -> None:
@@ -140,7 +144,8 @@ VICTIMS: dict[str, Strike] = {
     "group": group,
     "paused": paused,
     "frozen": frozen,
-    "pg_dump": pg_dump,
+    "pg_dump": program(b"--snapshot="),
+    "psql": program(b"--no-psqlrc"),
     "backend": backend,
     "backend crash": backend_crash,
     "target": target,

@@ -79,13 +79,13 @@ _FIXED_S = {
 }
 _AT_SOURCE = {
     "verify_connections": Cost(trips=14),
-    "dump_source": Cost(trips=110, trips_a_table=3.5, bytes_per_s=30e6),
+    "dump_source": Cost(trips=120, trips_a_table=1.2, bytes_per_s=30e6),
 }
 _AT_TARGET = {
     "verify_connections": Cost(trips=43),
-    "back_up_target": Cost(trips=97, trips_a_table=3.5, bytes_per_s=30e6),
+    "back_up_target": Cost(trips=106, trips_a_table=1.2, bytes_per_s=30e6),
     "check_guards": Cost(trips=8),  # in_place counts locks
-    "restore_target": Cost(trips=54, trips_a_table=2, bytes_per_s=12e6),
+    "restore_target": Cost(trips=51, trips_a_table=0.1, bytes_per_s=12e6),
     "verify_target": Cost(trips=20, trips_a_table=0.02, bytes_per_s=60e6),
     "finish": Cost(trips=12),
 }

@@ -34,7 +34,7 @@ def find_dump(dumps: list[DumpOnDisk], wanted: str, directory: Path) -> Path:
         return directory / max(verified, key=lambda dump: dump.stamp).file
     if "/" in wanted or Path(wanted).is_file():
         if not Path(wanted).is_file():
-            raise BackupError(f"there is no file {wanted}")
+            raise BackupError(f"there is no file {wanted}; the dumps that are kept: railway-neon-sync list --dumps")
         return Path(wanted).absolute()
     named = [dump for dump in dumps if dump.file == wanted]
     sources = [dump for dump in dumps if dump.kind == "source" and dump.state != "partial"]

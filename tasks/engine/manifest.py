@@ -11,6 +11,10 @@ from tasks.engine.errors import DumpRefused
 from tasks.engine.storage import atomic_write, read_regular
 
 FORMAT = 1
+_WITHOUT = (
+    "without it the dump can only be restored with psql (docs/recovery-without-the-tool.md); the other dumps: "
+    "railway-neon-sync list --dumps"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,11 +57,9 @@ def read_manifest(path: Path) -> Manifest:
             raise DumpRefused(f"the manifest {path.name} has a format that this program does not know")
         return Manifest(**{**document, "content": content_from_json(document["content"])})
     except OSError as error:
-        raise DumpRefused(f"the manifest {path} cannot be read: {error.strerror}") from error
+        raise DumpRefused(f"the manifest {path} cannot be read ({error.strerror}); {_WITHOUT}") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise DumpRefused(f"the manifest {path} is damaged; the dump beside it can still be restored with psql") from (
-            error
-        )
+        raise DumpRefused(f"the manifest {path} is damaged; {_WITHOUT}") from error
 
 
 def summary(manifest: Manifest) -> dict[str, Any]:

@@ -155,7 +155,8 @@ def _print_changes(found: "Changes | None", screen: "Console") -> None:
         return
     screen.print(Text(f"since run {found.since_run}", style="bold"))
     if found.schema is None:
-        screen.print(Text("a manifest of the two has expired: only the statistics are compared", style="dim"))
+        told = "a manifest of the two has expired or is damaged: only the statistics are compared; what is there: "
+        screen.print(Text(f"{told}railway-neon-sync list --dumps", style="dim"))
     if found.rows:
         rows = [
             (row.table, *("-" if n is None else str(n) for n in (row.before, row.after)), difference(row.difference))

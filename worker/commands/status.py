@@ -1,5 +1,6 @@
 """`railway-neon-sync status`: one screen about the copy, the runs and the machinery."""
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -75,17 +76,17 @@ def status(ctx: click.Context, *, quick: bool, html: bool, as_json: bool) -> Non
     if as_json:
         print_json({**plain(found), "machinery": plain(machinery)})
     else:
-        _print(found, machinery)
+        _print(found, machinery, settings.unset)
     ctx.exit(EXIT_CODES[found.freshness])
 
 
-def _print(found: "Overview", machinery: "Machinery | None") -> None:
+def _print(found: "Overview", machinery: "Machinery | None", unset: Collection[str]) -> None:
     from worker.commands.output import console, grid  # noqa: PLC0415 - only for people
 
     sign, style, headline = _HEADLINES[found.freshness]
     screen = console()
     screen.print(Text(f"{sign} {headline}", style=style))
-    screen.print(grid([*_advice(found), *_copy(found), *_now(found), *_machinery(found, machinery)]))
+    screen.print(grid([*_advice(found), *_copy(found, unset), *_now(found), *_machinery(found, machinery)]))
     if found.runs:
         screen.print(runs_table(found.runs[:_LAST_RUNS]))
 
@@ -97,12 +98,17 @@ def _advice(found: "Overview") -> list[tuple[str, Any]]:
     return [("what now", "see what is wrong: railway-neon-sync doctor; mend it, then: railway-neon-sync run")]
 
 
-def _copy(found: "Overview") -> list[tuple[str, Any]]:
+def _how_to_make_one(unset: Collection[str]) -> str:
+    run = "make one: railway-neon-sync run"
+    return f"set {' and '.join(unset)}, see what else is wrong: railway-neon-sync doctor; then {run}" if unset else run
+
+
+def _copy(found: "Overview", unset: Collection[str]) -> list[tuple[str, Any]]:
     from worker.commands.output import instant, long_ago, megabytes  # noqa: PLC0415
 
     if found.copy is None:
         since = f" since {instant(found.known_since)} UTC" if found.known_since else ""
-        return [("copy", f"none is known{since}; make one: railway-neon-sync run")]
+        return [("copy", f"none is known{since}; {_how_to_make_one(unset)}")]
     copy = found.copy
     held = ", ".join(f"{rows} {name}" for name, rows in copy.stats.items() if rows is not None)
     return [

@@ -263,3 +263,15 @@ def test_every_report_can_be_shown_and_obeys_no_terminal_code(
     shown = capsys.readouterr().out
     assert report["run_id"] in shown
     assert "\x1b[2J" not in shown
+
+
+def test_what_to_type_is_said_where_something_is_not_there(tmp_path: Path) -> None:
+    folder = {"BACKUP_DIR": str(tmp_path / "backups")}
+    missing = invoke("verify", str(tmp_path / "none.sql"), env={**URLS, **folder})
+    assert missing.stderr.endswith("none.sql; the dumps that are kept: railway-neon-sync list --dumps\n")
+    (tmp_path / "dump.sql").touch()
+    alone = " ".join(invoke("verify", str(tmp_path / "dump.sql"), env={**URLS, **folder}).output.split())
+    assert "the other dumps: railway-neon-sync list --dumps" in alone
+    unset = {"RNS_ENV_FILE": "/dev/null", **folder}
+    told = " ".join(invoke("status", "--quick", env=unset).stdout.split())
+    assert "set DATABASE_URL and RAILWAY_BACKUP_DB_URL, see what else is wrong: railway-neon-sync doctor" in told

@@ -1,6 +1,5 @@
 """The dump files that are kept in the backup directory, and what retention says of each."""
 
-import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,9 +12,8 @@ from tasks.engine.finishing import plan_expiry
 from tasks.engine.journal import Journal
 from tasks.engine.manifest import read_manifest
 from tasks.engine.retention import Verdict
-from tasks.engine.storage import instant_of, is_regular, manifest_path
+from tasks.engine.storage import manifest_path, rejected_dumps
 
-_REJECTED = re.compile(r"backup_rejected_([0-9]{8}_[0-9]{6})(?:_[0-9]+)?\.sql(?:\.zst)?")
 _WHY_REJECTED = (
     "what somebody wrote where a copy was undone; no retention deletes it: look at it in another database "
     "(railway-neon-sync restore FILE --to URL), and delete it and its manifest by hand when nobody needs it"
@@ -61,17 +59,14 @@ def _on_disk(verdict: Verdict) -> DumpOnDisk:
 
 def _rejected(directory: Path) -> Iterator[DumpOnDisk]:
     """What people must look at and may delete: retention does not know these files."""
-    for path in directory.glob("backup_rejected_*.sql*"):
-        named = _REJECTED.fullmatch(path.name)
-        if named is None or not is_regular(path):
-            continue
+    for path, stamp in rejected_dumps(directory):
         manifest = None
         with suppress(DumpRefused):
             manifest = read_manifest(manifest_path(path))
         yield DumpOnDisk(
             file=path.name,
             kind="rejected",
-            stamp=instant_of(named[1]),
+            stamp=stamp,
             size_bytes=_size(path),
             state="rejected",
             run_id=manifest.run_id if manifest else None,

@@ -42,9 +42,7 @@ class Paths:
 
     def rejected_dump(self, number: int) -> Path:
         """What a rollback found in the place of the copy; number: from 1, of the attempt."""
-        more = "" if number == 1 else f"_{number}"
-        stamp = f"{self.stamp}{more}"
-        return self.directory / (f"backup_rejected_{stamp}.sql" + self.safety_form.suffix)
+        return storage.rejected_path(self.directory, self.stamp, number, self.safety_form)
 
     @property
     def key(self) -> Path:

@@ -22,6 +22,7 @@ DumpKind = Literal["source", "safety"]
 
 SOURCE_DUMP = "source_db_backup_{stamp}.sql"
 SAFETY_DUMP = "backup_safety_{stamp}.sql"
+REJECTED_DUMP = "backup_rejected_{stamp}.sql"
 RUN_KEY = ".key-"
 COMPRESSED = ".zst"
 ENCRYPTED = ".age"
@@ -35,6 +36,7 @@ _DUMP_NAMES: tuple[tuple[DumpKind, re.Pattern[str]], ...] = (
     ("source", re.compile(r"source_db_backup_([0-9]{8}_[0-9]{6})\.sql(?:\.zst)?(?:\.age)?")),
     ("safety", re.compile(r"backup_safety_([0-9]{8}_[0-9]{6})\.sql(?:\.zst)?")),
 )
+_REJECTED_NAME = re.compile(r"backup_rejected_([0-9]{8}_[0-9]{6})(?:_[0-9]+)?\.sql(?:\.zst)?")
 # What "no room" is called by disks, by quotas, and by network file systems that notice late.
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 # File systems without hard links say one of these.
@@ -84,6 +86,18 @@ def dump_path(directory: Path, kind: DumpKind, stamp: str, form: DumpForm = PLAI
     """Where a run's dump of this kind lies once it is finished."""
     name = (SOURCE_DUMP if kind == "source" else SAFETY_DUMP).format(stamp=stamp)
     return directory / (name + form.suffix)
+
+
+def rejected_path(directory: Path, stamp: str, number: int, form: DumpForm = PLAIN) -> Path:
+    """Where a run keeps what it found in the place of its copy; number: from 1, of the attempt."""
+    more = "" if number == 1 else f"_{number}"
+    return directory / (REJECTED_DUMP.format(stamp=f"{stamp}{more}") + form.suffix)
+
+
+def rejected_dumps(directory: Path) -> list[tuple[Path, datetime]]:
+    """Those in a folder, each with the instant at which its run began."""
+    found = [(path, _REJECTED_NAME.fullmatch(path.name)) for path in sorted(directory.glob("backup_rejected_*.sql*"))]
+    return [(path, instant_of(named[1])) for path, named in found if named and is_regular(path)]
 
 
 def manifest_path(dump: Path) -> Path:

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, get_args
-from urllib.parse import quote, unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
 
 import pyrage
 from pydantic import BeforeValidator, GetCoreSchemaHandler, PlainSerializer, PlainValidator, SecretStr, ValidationInfo
@@ -119,10 +119,10 @@ def _read_recipients(value: object) -> tuple[str, ...]:
 def _read_offsite(value: object) -> str | None:
     """A place in a storage; None when nothing was set."""
     text = str(value or "").strip().rstrip("/")
-    parts = urlsplit(text)
     if not text:
         return None
-    if parts.scheme not in _STORAGES or not (parts.netloc or parts.path) or "@" in text or parts.query:
+    parts = _split(text)
+    if parts is None or parts.scheme not in _STORAGES or not (parts.netloc or parts.path) or "@" in text or parts.query:
         raise ValueError(f"must be a place such as s3://bucket/folder; there are {', '.join(_STORAGES)}, keys apart")
     return text
 
@@ -132,10 +132,25 @@ def _read_endpoint(value: object) -> str | None:
     text = str(value or "").strip().rstrip("/")
     if not text:
         return None
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.netloc or "@" in text or parts.query or parts.fragment:
+    parts = _split(text)
+    if (
+        parts is None
+        or parts.scheme not in ("http", "https")
+        or not parts.netloc
+        or "@" in text
+        or parts.query
+        or parts.fragment
+    ):
         raise ValueError("must be an address such as https://s3.example.org, without a key in it")
     return text
+
+
+def _split(text: str) -> SplitResult | None:
+    """None for what is no address; what the library says of it would show a key that somebody wrote into it."""
+    try:
+        return urlsplit(text)
+    except ValueError:
+        return None
 
 
 def _read_region(value: object) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -288,6 +288,8 @@ def test_no_secret_shows_in_the_settings_as_text_or_json() -> None:
 broken = st.lists(st.sampled_from([*"@/:?#%&=[];", "geheim"]), max_size=7).map("".join)
 
 
+@example("OFFSITE_ENDPOINT", "[geheim]", "redis")
+@example("OFFSITE_URL", "[geheim]", "redis")
 @given(st.sampled_from([name.upper() for name in setting_names()]), broken, st.sampled_from(["redis", "postgres"]))
 def test_no_badly_quoted_address_shows_its_password_whichever_setting_it_is_given_to(
     name: str, password: str, scheme: str

@@ -76,6 +76,8 @@ def list_runs(ctx: click.Context, *, count: int, outcomes: Sequence[str], dumps:
     runs = [run for run in found.runs if not outcomes or run.outcome in outcomes][:count]
     if as_json:
         output.print_json({"runs": plain(runs), "dumps": plain(found.dumps)})
+    elif dumps and not found.dumps:
+        say(f"no dump file is kept in {settings.backup_dir}")
     elif dumps:
         rows = [
             (dump.file, output.megabytes(dump.size_bytes), dump.state, "stays" if dump.keep else "expires", dump.reason)

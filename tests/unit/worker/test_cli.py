@@ -269,6 +269,7 @@ def test_what_to_type_is_said_where_something_is_not_there(tmp_path: Path) -> No
     folder = {"BACKUP_DIR": str(tmp_path / "backups")}
     missing = invoke("verify", str(tmp_path / "none.sql"), env={**URLS, **folder})
     assert missing.stderr.endswith("none.sql; the dumps that are kept: railway-neon-sync list --dumps\n")
+    assert f"no dump file is kept in {folder['BACKUP_DIR']}" in invoke("list", "--dumps", env={**URLS, **folder}).stderr
     (tmp_path / "dump.sql").touch()
     alone = " ".join(invoke("verify", str(tmp_path / "dump.sql"), env={**URLS, **folder}).output.split())
     assert "the other dumps: railway-neon-sync list --dumps" in alone

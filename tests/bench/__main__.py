@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import psycopg2.extensions
 import psycopg2.extras
@@ -87,7 +88,7 @@ def _built(stage: Stage, figures: Figures, data: DataSet, tell: Callable[[str], 
 
 
 def _section(data: DataSet, size_bytes: int) -> Section:
-    words = sys.argv[1:]
+    words = [word for before, word in pairwise(["", *sys.argv[1:]]) if "--page" not in {before, word}]
     postgres = ".".join(map(str, find_postgres().version))
     return Section(
         data=data.name,

@@ -1,32 +1,21 @@
 """Step 1: can this run work at all? Both databases are connected to and read; nothing is changed."""
 
 import logging
-import secrets
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy.engine import Connection
-
 from tasks.engine.clients import choose_client
 from tasks.engine.connections import Server
-from tasks.engine.dumping import identity, server_major
 from tasks.engine.errors import BackupError, Held, StorageFull
 from tasks.engine.faultpoints import fault_point
 from tasks.engine.mark import parse_mark
-from tasks.engine.replacing.clearing import count_objects
 from tasks.engine.replacing.methods import choose_method
 from tasks.engine.run import Run
+from tasks.engine.servers import are_the_same, examine_both, kept, the_same
 from tasks.engine.storage import free_bytes
 
 log = logging.getLogger(__name__)
 
-_FACTS = (
-    "SELECT current_database(), current_setting('server_version'), pg_database_size(current_database()), "
-    "current_user, pg_is_in_recovery(), current_setting('transaction_read_only')::bool, "
-    "(SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = current_database()), "
-    "(SELECT rolsuper FROM pg_roles WHERE rolname = current_user)"
-)
-_EXTENSIONS = "SELECT extname FROM pg_extension ORDER BY 1"
 # A plain dump leaves out indexes and free space: half the databases' sizes is what both dumps rarely exceed.
 _SHARE_OF_SIZE = 2
 
@@ -54,8 +43,7 @@ def verify_connections(run: Run) -> Checked:
     for url in (run.settings.database_url, run.settings.railway_backup_db_url):
         if note := url.direct()[1]:
             log.info("%s", note, extra={"event": "direct_host"})
-    demand_two_databases(run)
-    source, target = examine_server(run.source), examine_server(run.target)
+    source, target = examine_both(run)
     demand_source_is_no_copy(source, target)
     fault_point("verify_connections.middle")
     demand_clients(run, source, target)
@@ -63,53 +51,25 @@ def verify_connections(run: Run) -> Checked:
         run.warn(older)
     demand_writable(target, run.target)
     _tell_of_superuser(target)
-    demand_no_prepared_transaction(run.target)
-    demand_extensions(source, run.target)
+    demand_no_prepared_transaction(target, run.target)
+    demand_extensions(source, target, run.target)
     needed_bytes = demand_room(run, source, target)
-    method, reason, maintenance = choose_method(run.settings.restore_method, run.target)
-    run.keep(source=source, target=target, method=method, method_reason=reason, maintenance=maintenance)
+    method, reason = choose_method(run.settings.restore_method, run.target, target)
+    run.keep(
+        source=kept(source),
+        target=kept(target),
+        method=method,
+        method_reason=reason,
+        maintenance=target["maintenance"],
+    )
     log.info("method %s: %s", method, reason, extra={"event": "method_chosen", "method": method})
     return Checked(source=source, target=target, method=method, reason=reason, needed_bytes=needed_bytes)
 
 
-def examine_server(server: Server) -> dict[str, Any]:
-    with server.open() as connection:
-        found = connection.exec_driver_sql(_FACTS).one()
-        database, version, size, role, in_recovery, read_only, comment, superuser = found
-        return {
-            "database": database,
-            "version": version,
-            "major": server_major(connection),
-            "size_bytes": size,
-            "role": role,
-            "superuser": superuser,
-            "writable": not (in_recovery or read_only),
-            "identity": identity(connection),
-            "objects": count_objects(connection),
-            "comment": comment,
-            "extensions": list(connection.exec_driver_sql(_EXTENSIONS).scalars()),
-        }
-
-
 def demand_two_databases(run: Run) -> None:
-    """Refuse to copy a database onto itself, however differently its URLs are spelt.
-
-    URLs prove nothing, and a provider's branch shares its system identifier: so a lock is taken in the one and
-    looked for in the other.
-    """
+    """Refuse to copy a database onto itself, however differently its URLs are spelt."""
     if are_the_same(run.source, run.target):
-        raise BackupError(
-            f"DATABASE_URL and RAILWAY_BACKUP_DB_URL are the same database ({run.target.shown}); "
-            "the backup would overwrite production; correct RAILWAY_BACKUP_DB_URL"
-        )
-
-
-def are_the_same(one: Server, other: Server) -> bool:
-    """Whether two addresses lead to one database."""
-    key = secrets.randbits(31)
-    with other.open() as locking, one.open() as looking:
-        locking.exec_driver_sql("SELECT pg_advisory_xact_lock(%(key)s, %(key)s)", {"key": key})
-        return _sees_lock(looking, key)
+        raise the_same(run)
 
 
 def demand_source_is_no_copy(source: dict[str, Any], target: dict[str, Any]) -> None:
@@ -117,8 +77,7 @@ def demand_source_is_no_copy(source: dict[str, Any], target: dict[str, Any]) -> 
 
     A promoted copy is production, and may well be the source of the next one.
     """
-    mark = parse_mark(source.pop("comment"))
-    target.pop("comment")
+    mark = parse_mark(source["comment"])
     if mark is None or mark.promoted is not None:
         return
     if mark.source == target["identity"]:
@@ -129,16 +88,6 @@ def demand_source_is_no_copy(source: dict[str, Any], target: dict[str, Any]) -> 
         f"DATABASE_URL names {source['database']}, which carries our mark as {found}; correct DATABASE_URL and "
         "RAILWAY_BACKUP_DB_URL; if that database is production now, set RAILWAY_BACKUP_DB_URL to it once and: "
         "railway-neon-sync promote"
-    )
-
-
-def _sees_lock(connection: Connection, key: int) -> bool:
-    return bool(
-        connection.exec_driver_sql(
-            "SELECT EXISTS (SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database WHERE l.locktype = "
-            "'advisory' AND l.classid = %(key)s AND l.objid = %(key)s AND d.datname = current_database())",
-            {"key": key},
-        ).scalar_one()
     )
 
 
@@ -172,11 +121,9 @@ def demand_versions(source: dict[str, Any], target: dict[str, Any], *, allow_old
     )
 
 
-def demand_extensions(source: dict[str, Any], server: Server) -> None:
+def demand_extensions(source: dict[str, Any], target: dict[str, Any], server: Server) -> None:
     """Refuse early what CREATE EXTENSION would refuse in the middle of the restore."""
-    with server.open() as connection:
-        available = set(connection.exec_driver_sql("SELECT name FROM pg_available_extensions").scalars())
-    missing = sorted(set(source["extensions"]) - available)
+    missing = sorted(set(source["extensions"]) - set(target["offered"]))
     if missing:
         raise BackupError(
             f"the source uses {_extensions(missing)}, which the {server.shown} does not offer; install what is "
@@ -204,12 +151,9 @@ def _tell_of_superuser(target: dict[str, Any]) -> None:
         )
 
 
-def demand_no_prepared_transaction(server: Server) -> None:
+def demand_no_prepared_transaction(target: dict[str, Any], server: Server) -> None:
     """It holds its locks until somebody ends it, and no session of ours can wait or end it."""
-    with server.open() as connection:
-        name = connection.exec_driver_sql(
-            "SELECT gid FROM pg_prepared_xacts WHERE database = current_database() ORDER BY prepared LIMIT 1"
-        ).scalar_one_or_none()
+    name = target["prepared"]
     if name is not None:
         raise BackupError(
             f"the {server.shown} has a prepared transaction, {name!r}, which keeps it from being replaced; end it "

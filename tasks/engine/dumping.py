@@ -36,6 +36,9 @@ from tasks.engine.storage import (
 
 log = logging.getLogger(__name__)
 
+CLUSTER = "SELECT system_identifier FROM pg_control_system()"
+DATABASE = "SELECT oid || '/' || datname FROM pg_database WHERE datname = current_database()"
+
 
 def dump_source(run: Run) -> Manifest:
     """The whole source into `source_db_backup_<stamp>.sql`, with its manifest."""
@@ -209,11 +212,11 @@ def _describe(snapshot: Snapshot, kind: str) -> dict[str, Any]:
 
 def identity(connection: Connection) -> str:
     """Which database of which cluster this is; a branch of a provider shares the cluster's identifier."""
-    cluster, database = ask(
-        connection,
-        "SELECT system_identifier FROM pg_control_system()",
-        "SELECT oid || '/' || datname FROM pg_database WHERE datname = current_database()",
-    )
+    return identity_of(*ask(connection, CLUSTER, DATABASE))
+
+
+def identity_of(cluster: str | None, database: str | None) -> str:
+    """Of the answers to CLUSTER and DATABASE."""
     return f"{cluster or 'unknown'}/{database}"
 
 

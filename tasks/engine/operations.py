@@ -20,7 +20,7 @@ def verify_connections(run: Run) -> str:
     """Step 1; returns a summary for people, as every step."""
     run.progress.begin("looking at both databases")
     checked = checking.verify_connections(run)
-    sweep(run)
+    sweep(run, checked.target["beside"])
     return checked.summary()
 
 

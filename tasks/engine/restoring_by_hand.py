@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from tasks.engine import carry_over, dumping, grants
-from tasks.engine.checking import are_the_same
 from tasks.engine.content import Content, content_digest, is_empty, read_content
 from tasks.engine.dumping import identity
 from tasks.engine.errors import BackupError, DeadlineExceeded, Held, NotEqual, ServerUnreachable
@@ -28,6 +27,7 @@ from tasks.engine.replacing.methods import choose_method
 from tasks.engine.replacing.swap import drop_own_databases, put_back
 from tasks.engine.restoring import replace as replace_content
 from tasks.engine.run import Run
+from tasks.engine.servers import are_the_same, examine_target
 from tasks.engine.verification import look_at_previous
 from tasks.engine.watch import Watch
 
@@ -110,8 +110,9 @@ def restore_by_hand(run: Run, what: Prospect, *, now: datetime) -> RestoredByHan
     safety = None if what.empty else dumping.back_up_target(run)
     if safety is not None and content_digest(safety.content) != content_digest(what.content):
         raise Held(f"somebody wrote to {run.target_name} meanwhile; nothing was changed; look again, then repeat this")
-    method, reason, maintenance = choose_method(run.settings.restore_method, run.target)
-    run.keep(method=method, method_reason=reason, maintenance=maintenance)
+    found = examine_target(run.target)
+    method, reason = choose_method(run.settings.restore_method, run.target, found)
+    run.keep(method=method, method_reason=reason, maintenance=found["maintenance"])
     if method == "in_place":
         with run.target.open() as connection:
             demand_locks(connection, to_make=len(what.manifest.content.objects))

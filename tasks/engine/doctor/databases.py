@@ -7,7 +7,7 @@ from statistics import median
 from sqlalchemy.engine import Connection
 
 from config.settings import Settings
-from tasks.engine import checking
+from tasks.engine import checking, servers
 from tasks.engine.connections import Server
 from tasks.engine.content.catalog import read_relations
 from tasks.engine.content.session import pin_session
@@ -69,7 +69,8 @@ def choose_clients(patient: Patient) -> str:
 
 
 def decide_method(patient: Patient) -> str:
-    method, reason, _ = choose_method(patient.settings.restore_method, patient.run.target)
+    target = patient.run.target
+    method, reason = choose_method(patient.settings.restore_method, target, servers.examine_target(target))
     if method == "in_place":
         with patient.run.target.open() as connection:
             demand_locks(connection, to_make=patient.known["source"]["objects"])

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from tasks.engine import checking
+from tasks.engine import servers
 from tasks.engine.connections import Server
 from tasks.engine.doctor.forecast import Forecast
 from tasks.engine.lease import Lease
@@ -15,13 +15,13 @@ class Patient:
 
     def __init__(self, run: Run, *, now: datetime, lease: Lease) -> None:
         self.run, self.settings, self.now, self.lease = run, run.settings, now, lease
-        self.known: dict[str, dict[str, Any]] = {}  # see checking.examine_server
+        self.known: dict[str, dict[str, Any]] = {}  # see servers.examine_server
         self.round_trips_s: dict[str, float] = {}
         self.tables: dict[str, int] = {}
         self.forecast: Forecast | None = None
 
     def look_at(self, server: Server) -> str:
-        found = self.known[server.role] = checking.examine_server(server)
+        found = self.known[server.role] = servers.examine_server(server)
         return f"PostgreSQL {found['version']}, {found['size_bytes'] / 2**20:.0f} MB, as {found['role']}"
 
     @property

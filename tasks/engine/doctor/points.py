@@ -43,7 +43,7 @@ def points(patient: Patient, step_limit_s: Callable[[str], float]) -> tuple[Poin
         Point(
             name="right way round",
             look=said(
-                lambda: checking.demand_source_is_no_copy(*({**each} for each in patient.both)),
+                lambda: checking.demand_source_is_no_copy(*patient.both),
                 "the source carries no mark of a copy",
             ),
             needs=_BOTH,
@@ -58,9 +58,7 @@ def points(patient: Patient, step_limit_s: Callable[[str], float]) -> tuple[Poin
         Point(name="pg_dump", look=lambda: databases.choose_clients(patient), needs=_BOTH),
         Point(
             name="extensions",
-            look=said(
-                lambda: checking.demand_extensions(patient.known["source"], run.target), "the target offers all of them"
-            ),
+            look=said(lambda: checking.demand_extensions(*patient.both, run.target), "the target offers all of them"),
             needs=_BOTH,
         ),
         Point(
@@ -71,7 +69,8 @@ def points(patient: Patient, step_limit_s: Callable[[str], float]) -> tuple[Poin
         Point(
             name="open transactions",
             look=said(
-                lambda: checking.demand_no_prepared_transaction(run.target), "no prepared transaction on the target"
+                lambda: checking.demand_no_prepared_transaction(patient.known["target"], run.target),
+                "no prepared transaction on the target",
             ),
             needs=("target",),
         ),

@@ -36,7 +36,8 @@ _LOCKS_OF_A_DATABASE = """
         + (SELECT count(*) FROM pg_constraint WHERE oid >= 16384) + (SELECT count(*) FROM pg_attrdef)
         + (SELECT count(*) FROM pg_proc WHERE oid >= 16384) + (SELECT count(*) FROM pg_largeobject_metadata)
 """
-_RELATIONS_OF_A_DATABASE = """
+# Those that a restore of the database makes.
+COUNT_OBJECTS = """
     SELECT (SELECT count(*) FROM pg_class WHERE oid >= 16384) + (SELECT count(*) FROM pg_largeobject_metadata)
 """
 _LOCK_TABLE = """
@@ -57,11 +58,6 @@ def lock_tables(connection: Connection) -> None:
     if tables:
         names = ", ".join(f"{identifier(schema)}.{identifier(name)}" for schema, name in tables)
         connection.exec_driver_sql(f"LOCK TABLE {names} IN ACCESS EXCLUSIVE MODE")
-
-
-def count_objects(connection: Connection) -> int:
-    """How many objects a restore of this database makes that each hold a lock."""
-    return int(connection.exec_driver_sql(_RELATIONS_OF_A_DATABASE).scalar_one())
 
 
 def demand_locks(target: Connection, *, to_make: int) -> None:

@@ -5,6 +5,7 @@ Redis can forget its lock and a paused worker can wake late; the server's own me
 
 import secrets
 import zlib
+from collections.abc import Iterable
 from contextlib import suppress
 
 import sqlalchemy
@@ -15,8 +16,8 @@ from tasks.engine.errors import FenceBroken, ServerUnreachable
 from tasks.engine.mark import TargetState, literal, read_state
 
 _CLASS = 0x726E73  # "rns"
-_MAINTENANCE_DATABASES = """
-    SELECT datname FROM pg_database WHERE datallowconn AND datname <> current_database()
+MAINTENANCE_DATABASES = """
+    SELECT datname::text FROM pg_database WHERE datallowconn AND datname <> current_database()
         AND datname IN ('postgres', 'template1', 'defaultdb', 'railway') AND has_database_privilege(oid, 'CONNECT')
     ORDER BY array_position(ARRAY['postgres', 'template1', 'defaultdb', 'railway'], datname::text)
 """
@@ -64,13 +65,15 @@ def is_broken(error: sqlalchemy.exc.DBAPIError) -> bool:
 
 
 def find_maintenance_database(server: Server) -> str | None:
-    """A database of the same server, other than the target, in which the fence's lock can be taken; None: none may.
-
-    Each is entered, not only asked for: pg_hba.conf may refuse it although the privileges allow it.
-    """
+    """A database of the same server, other than the target, in which the fence's lock can be taken; None: none may."""
     with server.open(autocommit=True) as connection:
-        names = connection.exec_driver_sql(_MAINTENANCE_DATABASES).scalars().all()
+        names = connection.exec_driver_sql(MAINTENANCE_DATABASES).scalars().all()
+    return first_entered(server, names)
+
+
+def first_entered(server: Server, names: Iterable[str]) -> str | None:
+    """The first that lets us in: pg_hba.conf may refuse one although the privileges allow it. None: none does."""
     for name in names:
         with suppress(ServerUnreachable), server.open(name, autocommit=True):
-            return str(name)
+            return name
     return None

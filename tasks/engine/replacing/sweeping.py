@@ -1,23 +1,23 @@
 """Databases beside the target that ended runs could not drop, because the target was out of reach just then."""
 
 import logging
+from collections.abc import Collection
 
 from tasks.engine.mark import identifier
 from tasks.engine.run import Run, name_beside, short_id_of
 
 log = logging.getLogger(__name__)
 
-_BESIDE = r"SELECT datname FROM pg_database WHERE datname ~ '__(incoming|previous)_[0-9a-f]{8}$'"
 
-
-def sweep(run: Run) -> list[str]:
-    """Drop them; returns their names.
+def sweep(run: Run, beside: Collection[str]) -> list[str]:
+    """Drop them; returns their names. beside: the databases of the target's server that bear such a name.
 
     Only what this journal's own runs made, and never after a rollback that failed: people need it then.
     """
+    ours = sorted(_of_ended_runs(run).intersection(beside)) if beside else []
+    if not ours:
+        return []
     with run.target.open(autocommit=True) as connection:
-        found = set(connection.exec_driver_sql(_BESIDE).scalars())
-        ours = sorted(found & _of_ended_runs(run)) if found else []
         for name in ours:
             connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {identifier(name)} WITH (FORCE)")
             log.info("dropped %s, which an earlier run left", name, extra={"event": "swept"})

@@ -2,8 +2,9 @@
 
 import hashlib
 import itertools
+import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from contextvars import copy_context
@@ -13,16 +14,18 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from tasks.engine import carry_over, grants
+from tasks.engine import grants
 from tasks.engine.clients import choose_client
 from tasks.engine.connections import Server, ask
 from tasks.engine.content import Content, content_digest, read_content, with_sequences
 from tasks.engine.content.session import catch_up
+from tasks.engine.database_properties import properties_found, properties_query
 from tasks.engine.dump_writing import Asked, list_rows, write_dump
 from tasks.engine.dumpfile import DumpFacts, inspect_dump
 from tasks.engine.dumpfile_rules import harmless
 from tasks.engine.errors import BackupError, DumpRefused
 from tasks.engine.manifest import Manifest, write_manifest
+from tasks.engine.mark import TargetState
 from tasks.engine.run import Run
 from tasks.engine.snapshot import Snapshot, giving_way, open_snapshot
 from tasks.engine.storage import (
@@ -38,13 +41,25 @@ log = logging.getLogger(__name__)
 
 CLUSTER = "SELECT system_identifier FROM pg_control_system()"
 DATABASE = "SELECT oid || '/' || datname FROM pg_database WHERE datname = current_database()"
+_WAL_POSITION = "SELECT pg_current_wal_lsn()"
+_KNOWN = f"""
+    SELECT json_build_array(current_database(), current_setting('server_version'),
+        ({properties_query("current_database()")}))
+"""
 
 
 def dump_source(run: Run) -> Manifest:
     """The whole source into `source_db_backup_<stamp>.sql`, with its manifest."""
     server = run.source
-    with giving_way(server, prefix=run.session_prefix, limit_s=run.settings.source_blocked_s):
-        manifest = _dump(run, server, run.paths.source_dump, kind="source", keep_owners=run.settings.keep_owners)
+    with giving_way(server, prefix=run.session_prefix, limit_s=run.settings.source_blocked_s) as somebody_looks:
+        manifest = _dump(
+            run,
+            server,
+            run.paths.source_dump,
+            kind="source",
+            keep_owners=run.settings.keep_owners,
+            before_locks=somebody_looks,
+        )
     size = manifest.size_bytes / 2**20
     log.info(
         "✅ Source database dumped: %.2f MB", size, extra={"event": "dump_finished", "size_bytes": manifest.size_bytes}
@@ -52,9 +67,12 @@ def dump_source(run: Run) -> Manifest:
     return manifest
 
 
-def back_up_target(run: Run) -> Manifest:
-    """The target as it is now into `backup_safety_<stamp>.sql`, owners and privileges kept, with its manifest."""
-    return _dump(run, run.target, run.paths.safety_dump, kind="safety", keep_owners=True)
+def back_up_target(run: Run, *, seen: Callable[[TargetState], None] = lambda _: None) -> Manifest:
+    """The target as it is now into `backup_safety_<stamp>.sql`, owners and privileges kept, with its manifest.
+
+    seen: is told what the target was before the snapshot: whoever publishes later breaks the fence.
+    """
+    return _dump(run, run.target, run.paths.safety_dump, kind="safety", keep_owners=True, seen=seen)
 
 
 def keep_rejected(run: Run, server: Server) -> Manifest:
@@ -68,15 +86,28 @@ def keep_rejected(run: Run, server: Server) -> Manifest:
     return _dump(run, server, free, kind="safety", keep_owners=True)
 
 
-def _dump(run: Run, server: Server, final: Path, *, kind: DumpKind, keep_owners: bool) -> Manifest:
+def _dump(
+    run: Run,
+    server: Server,
+    final: Path,
+    *,
+    kind: DumpKind,
+    keep_owners: bool,
+    before_locks: Callable[[], None] = lambda: None,
+    seen: Callable[[TargetState], None] = lambda _: None,
+) -> Manifest:
     part = part_path(final)
     lock_timeout_s = run.settings.source_lock_timeout_s
-    with open_snapshot(server, lock_timeout_s=lock_timeout_s) as snapshot, _removed_unless_published(part):
-        major = server_major(snapshot.connection)
+    with (
+        open_snapshot(server, lock_timeout_s=lock_timeout_s, before_locks=before_locks) as snapshot,
+        _removed_unless_published(part),
+    ):
+        seen(snapshot.before)
+        major = snapshot.server_major
         client = choose_client(major, bin_dir=run.settings.pg_bin_dir, what=kind if kind == "source" else "target")
         plain = form_of(part.name).plain
         # What is packed is told by its bytes on disk, and nobody knows how many they will be.
-        run.progress.begin("reading and dumping", of_bytes=_size(snapshot.connection) if plain else 0, guessed=True)
+        run.progress.begin("reading and dumping", of_bytes=snapshot.size_bytes if plain else 0, guessed=True)
         described = _describe(snapshot, kind)  # before the reading begins: the session serves one thread at a time
         listing, reason = list_rows(snapshot.connection, client)
         asked = Asked(
@@ -196,16 +227,18 @@ def account_for_rows(facts: DumpFacts, content: Content) -> None:
 
 def _describe(snapshot: Snapshot, kind: str) -> dict[str, Any]:
     connection = snapshot.connection
-    database, version = connection.exec_driver_sql("SELECT current_database(), current_setting('server_version')").one()
-    properties = carry_over.read_properties(connection, database)
+    wal, cluster, database, known = ask(connection, _WAL_POSITION, CLUSTER, DATABASE, _KNOWN)
+    if known is None:
+        connection.exec_driver_sql(_KNOWN)  # raises why it is refused
+    name, version, properties = json.loads(known or "")
     found = grants.grants_to_json(grants.read_grants(connection)) if kind == "safety" else None
     return {
         "taken_at": snapshot.taken_at,
-        "wal_position": snapshot.wal_position,
-        "database": database,
-        "identity": identity(connection),
+        "wal_position": wal,
+        "database": name,
+        "identity": identity_of(cluster, database),
         "server_version": version,
-        "properties": asdict(properties),
+        "properties": asdict(properties_found(properties)),
         "grants": found,
     }
 
@@ -222,10 +255,6 @@ def identity_of(cluster: str | None, database: str | None) -> str:
 
 def server_major(connection: Connection) -> int:
     return int(connection.exec_driver_sql("SELECT current_setting('server_version_num')::int / 10000").scalar_one())
-
-
-def _size(connection: Connection) -> int:
-    return int(connection.exec_driver_sql("SELECT pg_database_size(current_database())").scalar_one())
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from tasks.engine.errors import DumpRefused, RunLost
 from tasks.engine.faultpoints import fault_point
 from tasks.engine.manifest import Manifest, read_manifest
 from tasks.engine.manifest import summary as dump_summary
-from tasks.engine.mark import TargetState, read_state
+from tasks.engine.mark import TargetState
 from tasks.engine.replacing.clearing import demand_locks
 from tasks.engine.replacing.sweeping import sweep
 from tasks.engine.run import Run
@@ -41,12 +41,7 @@ def dump_source(run: Run) -> str:
 
 def back_up_target(run: Run) -> str:
     """Step 4. The mark is read before the snapshot: whoever publishes later breaks the fence."""
-    with run.target.open() as connection:
-        state = read_state(connection, run.target_name)
-        if state is None:
-            raise RunLost(f"the backup database {run.target_name} vanished")
-        run.keep(expected=asdict(state))
-    manifest = dumping.back_up_target(run)
+    manifest = dumping.back_up_target(run, seen=lambda state: run.keep(expected=asdict(state)))
     run.keep(safety_dump=dump_summary(manifest))
     return _describe_dump(manifest)
 

@@ -1,25 +1,35 @@
 """One exported snapshot of a database, under which its rows are counted, fingerprinted and dumped."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
 
 import psycopg2
 import sqlalchemy
 from sqlalchemy.engine import Connection
 
-from tasks.engine.connections import Server, ask
+from tasks.engine.beside import beside
+from tasks.engine.connections import Server
 from tasks.engine.content.catalog import read_relations
 from tasks.engine.errors import BackupError, SourceBusy
-from tasks.engine.mark import identifier
+from tasks.engine.mark import TargetState, identifier
 
 _TRIES = 5
 _POLL_S = 0.5
 _TABLES = """
-    SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    SELECT coalesce(json_agg(json_build_array(n.nspname, c.relname) ORDER BY n.nspname, c.relname), '[]')
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-    ORDER BY 1, 2
+"""
+_BEFORE = f"""
+    SELECT ({_TABLES}), oid, shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = current_database()
+"""  # noqa: S608 - our own text
+_TAKEN = f"""
+    SELECT ({_TABLES}), pg_export_snapshot(), current_setting('server_version_num')::int / 10000,
+        pg_database_size(current_database()),
+        to_char(transaction_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US+00:00')
 """
 _WAITING_BEHIND_US = """
     SELECT coalesce(max(extract(epoch FROM clock_timestamp() - waiting.waitstart)), 0)
@@ -38,60 +48,71 @@ class Snapshot:
     connection: Connection
     name: str  # for pg_dump --snapshot
     taken_at: str  # ISO 8601, the server's clock
-    wal_position: str | None
-    tables: int
+    server_major: int
+    size_bytes: int  # of the database
+    before: TargetState  # read before the snapshot was taken: a mark that is set later is another one
 
 
 @contextmanager
-def open_snapshot(server: Server, *, lock_timeout_s: float) -> Iterator[Snapshot]:
+def open_snapshot(
+    server: Server, *, lock_timeout_s: float, before_locks: Callable[[], None] = lambda: None
+) -> Iterator[Snapshot]:
     """REPEATABLE READ, READ ONLY, with ACCESS SHARE on every table; SourceBusy when a lock is not to be had.
 
     The locks come before the snapshot: TRUNCATE does not respect snapshots, so a table that is emptied after
     the snapshot and before its lock would be read as empty.
     """
     with server.open() as connection:
+        tables, oid, comment = connection.exec_driver_sql(_BEFORE).one()
+        before_locks()
         for _ in range(_TRIES):
-            tables = _list_tables(connection)
-            connection.rollback()
-            _begin_locked(connection, tables, lock_timeout_s)
-            if _list_tables(connection) == tables:  # the first SELECT: this takes the snapshot
+            found, name, major, size_bytes, taken_at = _take(connection, tables, lock_timeout_s)
+            if found == tables:
                 break
-            connection.rollback()  # tables came or went in between
+            tables = found  # tables came or went in between
         else:
             raise SourceBusy(f"tables of the {server.shown} come and go all the time; no snapshot could be taken")
-        row = connection.exec_driver_sql(
-            "SELECT pg_export_snapshot(), to_char(transaction_timestamp() AT TIME ZONE 'UTC', "
-            "'YYYY-MM-DD\"T\"HH24:MI:SS.US+00:00')"
-        ).one()
         yield Snapshot(
             connection=connection,
-            name=row[0],
-            taken_at=row[1],
-            wal_position=ask(connection, "SELECT pg_current_wal_lsn()")[0],
-            tables=len(tables),
+            name=name,
+            taken_at=taken_at,
+            server_major=major,
+            size_bytes=size_bytes,
+            before=TargetState(oid=oid, comment=comment),
         )
 
 
 @contextmanager
-def giving_way(server: Server, *, prefix: str, limit_s: float) -> Iterator[None]:
-    """While inside, nobody waits behind our sessions for longer than limit_s: the work is cut for SourceBusy."""
-    over = threading.Event()
+def giving_way(server: Server, *, prefix: str, limit_s: float) -> Iterator[Callable[[], None]]:
+    """While inside, nobody waits behind our sessions for longer than limit_s: the work is cut for SourceBusy.
 
-    def look(connection: Connection) -> None:
-        with suppress(BackupError), server.translated():  # a lost connection is told by the work beside it
-            while not over.wait(_POLL_S):
-                waited_s = connection.exec_driver_sql(_WAITING_BEHIND_US, {"prefix": prefix}).scalar_one()
-                if waited_s > limit_s:
-                    server.watch.fail(_gave_way(server, float(waited_s)))
+    What comes back is to be called before any lock is taken: it returns when somebody looks.
+    """
+    over, looking = threading.Event(), threading.Event()
 
-    with server.open(autocommit=True) as connection:
-        observer = threading.Thread(target=look, args=(connection,), name="giving way", daemon=True)
-        observer.start()
+    def look() -> None:
         try:
-            yield
+            with server.open(autocommit=True) as connection:
+                looking.set()
+                with suppress(BackupError), server.translated():  # a lost connection is told by the work beside it
+                    while not over.wait(_POLL_S):
+                        waited_s = connection.exec_driver_sql(_WAITING_BEHIND_US, {"prefix": prefix}).scalar_one()
+                        if waited_s > limit_s:
+                            server.watch.fail(_gave_way(server, float(waited_s)))
+        finally:
+            looking.set()
+
+    with beside(look, name="giving way") as observer:
+
+        def until_somebody_looks() -> None:
+            looking.wait()
+            if observer.done():
+                observer.result()
+
+        try:
+            yield until_somebody_looks
         finally:
             over.set()
-            observer.join()
 
 
 def _gave_way(server: Server, waited_s: float) -> SourceBusy:
@@ -101,24 +122,21 @@ def _gave_way(server: Server, waited_s: float) -> SourceBusy:
     )
 
 
-def _list_tables(connection: Connection) -> list[tuple[str, str]]:
-    return [(schema, name) for schema, name in connection.exec_driver_sql(_TABLES)]
-
-
-def _begin_locked(connection: Connection, tables: list[tuple[str, str]], lock_timeout_s: float) -> None:
-    connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-    if not tables:
-        return
+def _take(connection: Connection, tables: list[list[str]], lock_timeout_s: float) -> Sequence[Any]:
+    """The tables locked, then the snapshot, taken by the first SELECT and exported; in one round trip."""
     names = ", ".join(f"ONLY {identifier(schema)}.{identifier(name)}" for schema, name in tables)
-    connection.exec_driver_sql(f"SET LOCAL lock_timeout = {int(lock_timeout_s * 1000)}")
+    lock = (
+        f"SET LOCAL lock_timeout = {int(lock_timeout_s * 1000)}; LOCK TABLE {names} IN ACCESS SHARE MODE; "
+        "SET LOCAL lock_timeout = 0; "
+    )
+    begin = "ROLLBACK; BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; "
     try:
-        connection.exec_driver_sql(f"LOCK TABLE {names} IN ACCESS SHARE MODE")
+        return connection.exec_driver_sql(begin + (lock if tables else "") + _TAKEN).one()
     except sqlalchemy.exc.DBAPIError as error:
         if isinstance(error.orig, psycopg2.errors.InsufficientPrivilege):
             connection.rollback()
             read_relations(connection)  # names every such table, and the statement to type
         raise _not_locked(error, lock_timeout_s) from error
-    connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
 
 
 def _not_locked(error: sqlalchemy.exc.DBAPIError, lock_timeout_s: float) -> BackupError:

@@ -22,7 +22,7 @@ from tasks.engine.errors import BackupError
 from tasks.engine.journal import Journal
 from tasks.engine.mark import read_state
 from tasks.engine.replacing import fence
-from tasks.engine.replacing.swap import drop_database
+from tasks.engine.replacing.swap import drop_databases
 from tasks.engine.run import Run, open_run
 from tasks.engine.storage import ensure_private_dir, stamp_of
 from tasks.engine.watch import Watch
@@ -74,7 +74,7 @@ def alone(run: Run, purpose: str) -> Iterator[None]:
                 f"another {purpose} works on database {run.target_name} just now; wait for it, or end its process"
             )
         end_sessions(guard, run.session_prefix)
-        drop_database(run, run.incoming_name)
+        drop_databases(run, run.incoming_name)
         if read_state(guard, run.previous_name):
             _keep_previous(run)
         yield
@@ -92,7 +92,7 @@ def _keep_previous(run: Run) -> None:
         kept.file,
         extra={"event": "previous_kept"},
     )
-    drop_database(run, run.previous_name)
+    drop_databases(run, run.previous_name)
 
 
 def demand_quiet(settings: Settings, journal: Journal | None, *, now: datetime) -> None:

@@ -9,8 +9,15 @@ from typing import Any
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
-from tasks.engine.database_properties import DatabaseProperties, properties_from, read_properties
-from tasks.engine.grants import execute_each, in_transaction
+from tasks.engine.connections import raw_connection
+from tasks.engine.database_properties import (
+    DatabaseProperties,
+    properties_found,
+    properties_from,
+    properties_query,
+    read_properties,
+)
+from tasks.engine.grants import NOT_THE_STATEMENT, execute_each, in_transaction
 from tasks.engine.grants_plan import OWNER, Found, Grants, ObjectGrants, Right, Statement, plan_grants
 from tasks.engine.mark import identifier, literal
 
@@ -127,23 +134,32 @@ def apply_properties(
 
     One transaction, of its own in a session that commits by itself. What this role may not do is told, not raised.
     """
-    roles = frozenset(connection.exec_driver_sql("SELECT rolname FROM pg_catalog.pg_roles").scalars())
+    roles, present = _roles_and_properties(connection, name)
+    statements, _ = properties_statements(properties, name, present=present, roles=roles)
     reasons: dict[str, str] = {}
-    with in_transaction(connection):
-        # Twice: what can be granted depends on whether the owner could be changed.
-        for _ in range(2):
-            present = read_properties(connection, name)
-            statements, _notes = properties_statements(properties, name, present=present, roles=roles)
-            if not statements:
-                break
-            reasons |= execute_each(connection, statements)
-        present = read_properties(connection, name)
+    if statements:
+        with in_transaction(connection):
+            # Twice: what can be granted depends on whether the owner could be changed.
+            for _ in range(2):
+                reasons |= execute_each(connection, statements)
+                present = read_properties(connection, name)
+                statements, _notes = properties_statements(properties, name, present=present, roles=roles)
+                if not statements:
+                    break
     left, notes = properties_statements(properties, name, present=present, roles=roles)
     return notes + [
         f"the database's {each.about} is not carried over: {each.sql} was refused: "
         + reasons.get(each.sql, "this role may not do that")
         for each in left
     ]
+
+
+def _roles_and_properties(connection: Connection, name: str) -> tuple[frozenset[str], DatabaseProperties]:
+    roles, found = connection.exec_driver_sql(
+        f"SELECT ARRAY(SELECT rolname::text FROM pg_catalog.pg_roles), ({properties_query(literal(name))})",  # noqa: S608
+        execution_options={"no_parameters": True},
+    ).one()
+    return frozenset(roles), properties_found(found) if found else read_properties(connection, name)
 
 
 def locale_choice(
@@ -158,9 +174,9 @@ def locale_choice(
     """
     theirs, ours = properties_from(source), properties_from(target)
     notes: list[str] = []
-    major = int(str(connection.exec_driver_sql("SHOW server_version_num").scalar_one())) // 10000
+    major = raw_connection(connection).server_version // 10000
     chosen = _locale_options(theirs, major)
-    reason = _why_not(connection, theirs, major)
+    reason = None if chosen == _locale_options(ours, major) else _why_not(connection, theirs, major)
     if reason:
         chosen = _locale_options(ours, major)
         if _any_encoding(ours):
@@ -216,14 +232,17 @@ def _why_not(connection: Connection, properties: DatabaseProperties, major: int)
         attempts.append(f"provider = {properties.provider}, locale = {literal(properties.locale)}{rules}")
     if properties.provider == "icu" and major < 15:
         return "version 14 has no databases with an ICU locale"
-    for attempt in attempts:
-        statement = Statement(sql=f"CREATE COLLATION pg_temp.railway_neon_sync ({attempt})", about="locale")
-        with in_transaction(connection):
-            refused = execute_each(connection, [statement])
-            if not refused:
-                connection.exec_driver_sql("DROP COLLATION pg_temp.railway_neon_sync")
-        if refused:
-            return refused[statement.sql]
+    collations = "; ".join(
+        f"CREATE COLLATION pg_temp.railway_neon_sync_{number} ({attempt})" for number, attempt in enumerate(attempts)
+    )
+    try:
+        connection.exec_driver_sql(f"BEGIN; {collations}; ROLLBACK", execution_options={"no_parameters": True})
+    except DBAPIError as error:
+        state = getattr(error.orig, "pgcode", None)
+        if not state or state.startswith(NOT_THE_STATEMENT):
+            raise
+        connection.exec_driver_sql("ROLLBACK")
+        return str(error.orig).strip().splitlines()[0]
     return None
 
 

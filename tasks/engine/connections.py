@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from sqlalchemy.pool import NullPool
 
 from config.logs import mask
 from config.urls import DatabaseUrl
+from tasks.engine.beside import beside
 from tasks.engine.errors import BackupError, ServerUnreachable, StorageFull
 from tasks.engine.session import Session
 from tasks.engine.watch import Watch, cut_socket
@@ -185,6 +186,27 @@ def _worth_another_try(error: psycopg2.Error) -> bool:
     return not any(
         hopeless in text for hopeless in ("authentication failed", "does not exist", "no password", "pg_hba.conf")
     )
+
+
+@contextmanager
+def opened_ahead(
+    server: Server, database: str, *, repeatable: bool = False
+) -> Iterator[Callable[[], AbstractContextManager[Connection]]]:
+    """Open a session beside other work; what comes back waits for it, and closes it when it is left."""
+    session = ExitStack()
+    try:
+        with beside(
+            lambda: session.enter_context(server.open(database, repeatable=repeatable)), name="opening ahead"
+        ) as opening:
+
+            @contextmanager
+            def opened() -> Iterator[Connection]:
+                with session:
+                    yield opening.result()
+
+            yield opened
+    finally:
+        session.close()
 
 
 def end_sessions(connection: Connection, prefix: str, *, limit_s: float = 20.0) -> None:

@@ -33,8 +33,8 @@ _UNPIN = "ROLLBACK TO SAVEPOINT read_grants; RELEASE SAVEPOINT read_grants; "
 _ROLES = "SELECT rolname FROM pg_catalog.pg_roles"
 # A revoke on a table takes the rights on its columns along: the second pass gives those back.
 _PASSES = 2
-# Connection lost, no room or memory, statement or session ended, disk trouble: not the fault of one grant.
-_NOT_THE_GRANT = ("08", "53", "57", "58")
+# Connection lost, no room or memory, statement or session ended, disk trouble: not the fault of one statement.
+NOT_THE_STATEMENT = ("08", "53", "57", "58")
 
 
 def read_grants(connection: Connection) -> Grants:
@@ -109,7 +109,7 @@ def execute_each(connection: Connection, statements: Sequence[Statement]) -> dic
         connection.exec_driver_sql(script, execution_options={"no_parameters": True})
     except DBAPIError as error:
         state = getattr(error.orig, "pgcode", None)
-        if not state or state.startswith(_NOT_THE_GRANT):
+        if not state or state.startswith(NOT_THE_STATEMENT):
             raise
         connection.exec_driver_sql("ROLLBACK TO SAVEPOINT execute_each; RELEASE SAVEPOINT execute_each")
         if len(statements) == 1:

@@ -1,10 +1,10 @@
 """Method `swap`: the new content is loaded into a database beside the old one, and both change names."""
 
-import logging
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import wait
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from types import TracebackType
 from typing import Self
 
@@ -12,7 +12,8 @@ import psycopg2
 from sqlalchemy.engine import Connection
 
 from tasks.engine import carry_over
-from tasks.engine.connections import raw_connection
+from tasks.engine.beside import beside
+from tasks.engine.connections import opened_ahead, raw_connection
 from tasks.engine.content import Content, read_content
 from tasks.engine.errors import BackupError
 from tasks.engine.faultpoints import fault_point
@@ -23,13 +24,13 @@ from tasks.engine.replacing.filling import fill, read_only_statement
 from tasks.engine.replacing.interface import Replacement
 from tasks.engine.run import Run
 
-log = logging.getLogger(__name__)
+Clearing = Callable[[], AbstractContextManager[None]]
 
 _END_SESSIONS_OF = (
     "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
     "WHERE datname = ANY (%(names)s) AND pid <> pg_backend_pid()"
 )
-_IS_TEMPLATE = "SELECT datistemplate FROM pg_database WHERE datname = %(name)s"  # such a one cannot be dropped
+_ARE_THERE = "SELECT datname, datistemplate FROM pg_database WHERE datname = ANY (%(names)s)"
 _POLL_S = 0.02
 _LOCK_TIMEOUT_MS = 10_000
 
@@ -41,33 +42,38 @@ class Swap:
         self.run, self.what = run, what
         self.notes: list[str] = []
         self._published = False
+        self._sessions = ExitStack()
 
     def __enter__(self) -> Self:
+        self._server = self._sessions.enter_context(_open_maintenance(self.run))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if not self._published and self.run.watch.reason is None:
-            with suppress(BackupError):  # whoever ends the run looks for it again
-                drop_database(self.run, self.run.incoming_name)
+        try:
+            self._sessions.__exit__(kind, error, trace)
+        finally:
+            if not self._published and self.run.watch.reason is None:
+                with suppress(BackupError):  # whoever ends the run looks for it again
+                    drop_databases(self.run, self.run.incoming_name)
 
     def prepare(self) -> None:
         target, incoming = self.run.target, self.run.incoming_name
-        with target.open(self.run.facts["maintenance"], autocommit=True) as connection:
-            self.run.still_ours()
-            connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {identifier(incoming)} WITH (FORCE)")
-            self._create(connection, incoming)
+        self.run.still_ours()
+        _drop(self._server, [incoming])
+        self._create(self._server, incoming)
         fault_point("swap.created")
+        self._proving = self._sessions.enter_context(opened_ahead(target, incoming, repeatable=True))
+        self._clearing = self._sessions.enter_context(_way_cleared(self.run))
         with target.open(incoming, autocommit=True) as connection:
             self.notes += fill(self.run, connection, self.what)
-        with target.open(self.run.facts["maintenance"], autocommit=True) as connection:
-            self.notes += carry_over.apply_properties(connection, self.what.properties, incoming)
-            if statement := read_only_statement(self.what, incoming):
-                connection.exec_driver_sql(statement)
+        self.notes += carry_over.apply_properties(self._server, self.what.properties, incoming)
+        if statement := read_only_statement(self.what, incoming):
+            self._server.exec_driver_sql(statement)
 
     def prove(self) -> Content:
-        with self.run.target.open(self.run.incoming_name, repeatable=True) as connection:
+        with self._proving() as connection:
             manifest = self.what.manifest
             found = read_content(connection, progress=self.run.progress.tables_done, privileges=manifest.privileges)
             demand_equal(manifest.content, found, connection, what="the prepared copy")
@@ -83,7 +89,7 @@ class Swap:
             set_mark_statement(run.target_name, self.what.comment),
         ]
         fault_point("publish.before")
-        _in_one_transaction(run, statements)
+        _in_one_transaction(run, self._server, self._clearing, statements)
         self._published = True
         fault_point("publish.after")
 
@@ -95,46 +101,51 @@ class Swap:
 
 def put_back(run: Run, published: TargetState) -> None:
     """Undo a publishing: the previous database takes its name back, in one transaction; the copy stays beside it."""
-    _in_one_transaction(
-        run,
-        [
-            fence.compare_statement(run.target_name, published),
-            _rename(run.target_name, run.incoming_name),
-            _rename(run.previous_name, run.target_name),
-        ],
-    )
+    statements = [
+        fence.compare_statement(run.target_name, published),
+        _rename(run.target_name, run.incoming_name),
+        _rename(run.previous_name, run.target_name),
+    ]
+    with _open_maintenance(run) as connection, _way_cleared(run) as clearing:
+        _in_one_transaction(run, connection, clearing, statements)
     fault_point("put_back.after")
 
 
-def drop_database(run: Run, name: str) -> None:
-    """Drop one of the run's own databases, whoever is connected; nothing happens when it is not there."""
-    with run.target.open(run.facts["maintenance"], autocommit=True) as connection:
-        if connection.exec_driver_sql(_IS_TEMPLATE, {"name": name}).scalar_one_or_none():
-            connection.exec_driver_sql(f"ALTER DATABASE {identifier(name)} IS_TEMPLATE false")
-        connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {identifier(name)} WITH (FORCE)")
+def drop_databases(run: Run, *names: str) -> None:
+    """Drop the run's own databases, whoever is connected; nothing happens to one that is not there."""
+    with _open_maintenance(run) as connection:
+        _drop(connection, names)
 
 
 def drop_own_databases(run: Run) -> None:
     """The run's databases beside the target, whichever of them is there. Nothing with in_place, which makes none."""
     if run.facts.get("method") == "swap":
-        drop_database(run, run.incoming_name)
-        drop_database(run, run.previous_name)
+        drop_databases(run, run.incoming_name, run.previous_name)
+
+
+def _open_maintenance(run: Run) -> AbstractContextManager[Connection]:
+    return run.target.open(run.facts["maintenance"], autocommit=True)
+
+
+def _drop(connection: Connection, names: Sequence[str]) -> None:
+    for name, is_template in connection.exec_driver_sql(_ARE_THERE, {"names": list(names)}).all():
+        if is_template:  # such a one cannot be dropped
+            connection.exec_driver_sql(f"ALTER DATABASE {identifier(name)} IS_TEMPLATE false")
+        connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {identifier(name)} WITH (FORCE)")
 
 
 def _rename(old: str, new: str) -> str:
     return f"ALTER DATABASE {identifier(old)} RENAME TO {identifier(new)}"
 
 
-def _in_one_transaction(run: Run, statements: list[str]) -> None:
+def _in_one_transaction(run: Run, connection: Connection, clearing: Clearing, statements: list[str]) -> None:
     """One string, one round trip: a death before its COMMIT leaves every name as it was.
 
     RENAME's own lock makes newcomers wait while a second session ends the ones that are in the way.
     """
-    target, maintenance = run.target, run.facts["maintenance"]
     script = ["BEGIN", f"SET LOCAL lock_timeout = {_LOCK_TIMEOUT_MS}", fence.take_lock_statement(run.target_name)]
-    names = [run.target_name, run.incoming_name, run.previous_name]
-    with target.open(maintenance, autocommit=True) as connection, _way_cleared(run, names):
-        run.still_ours()  # after the session was opened: see there
+    run.still_ours()  # after the session was opened: see there
+    with clearing():
         try:
             with raw_connection(connection).cursor() as cursor:
                 cursor.execute(";\n".join([*script, *statements, "COMMIT"]))
@@ -145,20 +156,33 @@ def _in_one_transaction(run: Run, statements: list[str]) -> None:
 
 
 @contextmanager
-def _way_cleared(run: Run, names: list[str]) -> Iterator[None]:
-    """While inside, sessions in these databases are ended, again and again: a pool reconnects at once."""
-    over = threading.Event()
+def _way_cleared(run: Run) -> Iterator[Clearing]:
+    """A second session, opened beside other work. While inside what comes back, it ends all sessions in the run's
+    databases, again and again: a pool reconnects at once.
+    """
+    names = [run.target_name, run.incoming_name, run.previous_name]
+    begun, over = threading.Event(), threading.Event()
 
     def clear() -> None:
-        with suppress(BackupError), run.target.open(run.facts["maintenance"], autocommit=True) as connection:
+        with suppress(BackupError), _open_maintenance(run) as connection:
+            begun.wait()
             while not over.is_set():
                 connection.exec_driver_sql(_END_SESSIONS_OF, {"names": names})
                 time.sleep(_POLL_S)
 
-    clearer = threading.Thread(target=clear, name="clearing the way", daemon=True)
-    clearer.start()
-    try:
-        yield
-    finally:
-        over.set()
-        clearer.join()
+    with beside(clear, name="clearing the way") as clearer:
+
+        @contextmanager
+        def clearing() -> Iterator[None]:
+            begun.set()
+            try:
+                yield
+            finally:
+                over.set()
+                wait([clearer])  # else it would end the sessions of whoever reads the copy now
+
+        try:
+            yield clearing
+        finally:
+            over.set()
+            begun.set()

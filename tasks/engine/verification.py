@@ -2,10 +2,13 @@
 
 import logging
 import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from sqlalchemy.engine import Connection
 
+from tasks.engine.beside import beside
 from tasks.engine.content import Content, read_content, statistics
 from tasks.engine.errors import FenceBroken, ServerUnreachable
 from tasks.engine.faultpoints import fault_point
@@ -50,17 +53,30 @@ def verify_target(run: Run, source: Manifest, safety: Manifest) -> Verified:
 
 def confirm(run: Run, source: Manifest, safety: Manifest, *, unlogged: bool) -> Verified:
     """One verification of a published copy. unlogged=False after a possible crash of the server."""
-    look_at_previous(run, safety.content)
     run.progress.begin("verifying")
-    with run.target.open(repeatable=True) as connection:
-        _demand_our_mark(run, connection)
-        content = read_content(connection, progress=run.progress.tables_done, privileges=source.privileges)
+    with _target_read(run, privileges=source.privileges) as read:
+        _demand_previous_unwritten(run, safety.content)
+        connection, content = read()
         fault_point("verify_target.middle")
         verified = Verified(stats=statistics(content, run.settings.stats_tables))
         run.keep(backup_stats=verified.stats)
         demand_equal(source.content, content, connection, what="the backup database", unlogged=unlogged)
     log.info("✅ Railway backup verification: %s", verified.counts(), extra={"event": "verified"})
     return verified
+
+
+@contextmanager
+def _target_read(run: Run, *, privileges: bool) -> Iterator[Callable[[], tuple[Connection, Content]]]:
+    """Read the target beside other work. What comes back waits for it; FenceBroken when the mark is not this run's."""
+    with ExitStack() as session:
+
+        def read() -> tuple[Connection, Content]:
+            connection = session.enter_context(run.target.open(repeatable=True))
+            _demand_our_mark(run, connection)
+            return connection, read_content(connection, progress=run.progress.tables_done, privileges=privileges)
+
+        with beside(read, name="reading the target") as reading:
+            yield reading.result
 
 
 def _demand_our_mark(run: Run, connection: Connection) -> None:
@@ -74,11 +90,20 @@ def _demand_our_mark(run: Run, connection: Connection) -> None:
 
 def look_at_previous(run: Run, expected: Content) -> None:
     """Nobody can write to the replaced database now; Held when somebody did, before it was replaced."""
-    if run.facts["method"] != "swap" or previous_state(run) is None:
-        return
     run.progress.begin("looking again at what was replaced")
-    with run.target.open(run.previous_name, repeatable=True) as connection:
-        found = read_content(connection, progress=run.progress.tables_done)
+    _demand_previous_unwritten(run, expected)
+
+
+def _demand_previous_unwritten(run: Run, expected: Content) -> None:
+    if run.facts["method"] != "swap":
+        return
+    try:
+        with run.target.open(run.previous_name, repeatable=True) as connection:
+            found = read_content(connection)
+    except ServerUnreachable:
+        if previous_state(run) is None:
+            return
+        raise
     demand_unwritten(
         found,
         expected,

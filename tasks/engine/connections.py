@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -228,16 +228,22 @@ def raw_connection(connection: Connection) -> Any:
     return connection.connection.driver_connection
 
 
-def ask(connection: Connection, *queries: str) -> list[str | None]:
+def ask(connection: Connection, *queries: str, must: Sequence[str] = ()) -> list[str | None]:
     """One value of each query, as text; None where the role or the server does not allow the question.
 
-    Needs a transaction. All in one round trip, unless one of them is refused.
+    Needs a transaction. All in one round trip, unless one is refused. must: queries that are answered first, or else
+    it is raised why they are refused.
     """
-    asked = ", ".join(f"({query})::text" for query in queries)
     try:
-        row = connection.exec_driver_sql(f"SAVEPOINT ask; SELECT {asked}").one()
+        row = connection.exec_driver_sql(f"SAVEPOINT ask; {_values(*must, *queries)}").one()
     except sqlalchemy.exc.DBAPIError:
         connection.exec_driver_sql("ROLLBACK TO SAVEPOINT ask; RELEASE SAVEPOINT ask")
-        return [None] if len(queries) == 1 else [ask(connection, query)[0] for query in queries]
+        if not must:
+            return [None] if len(queries) == 1 else [ask(connection, query)[0] for query in queries]
+        return [*connection.exec_driver_sql(_values(*must)).one(), *(ask(connection, *queries) if queries else ())]
     raw_connection(connection).put_off("RELEASE SAVEPOINT ask")
     return list(row)
+
+
+def _values(*queries: str) -> str:
+    return "SELECT " + ", ".join(f"({query})::text" for query in queries)

@@ -99,7 +99,13 @@ def _dump(
     part = part_path(final)
     lock_timeout_s = run.settings.source_lock_timeout_s
     with (
-        open_snapshot(server, lock_timeout_s=lock_timeout_s, before_locks=before_locks) as snapshot,
+        open_snapshot(
+            server,
+            lock_timeout_s=lock_timeout_s,
+            must=[_KNOWN],
+            may=[CLUSTER, DATABASE, _WAL_POSITION],
+            before_locks=before_locks,
+        ) as snapshot,
         _removed_unless_published(part),
     ):
         seen(snapshot.before)
@@ -226,12 +232,9 @@ def account_for_rows(facts: DumpFacts, content: Content) -> None:
 
 
 def _describe(snapshot: Snapshot, kind: str) -> dict[str, Any]:
-    connection = snapshot.connection
-    wal, cluster, database, known = ask(connection, _WAL_POSITION, CLUSTER, DATABASE, _KNOWN)
-    if known is None:
-        connection.exec_driver_sql(_KNOWN)  # raises why it is refused
+    known, cluster, database, wal = snapshot.answers
     name, version, properties = json.loads(known or "")
-    found = grants.grants_to_json(grants.read_grants(connection)) if kind == "safety" else None
+    found = grants.grants_to_json(grants.read_grants(snapshot.connection)) if kind == "safety" else None
     return {
         "taken_at": snapshot.taken_at,
         "wal_position": wal,

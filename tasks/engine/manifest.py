@@ -29,7 +29,7 @@ class Manifest:
     identity: str  # what server and database this is, without secrets
     server_version: str
     client_version: str
-    wal_position: str | None  # null where the role may not read it
+    wal_position: str | None  # just before the snapshot; null where the role may not read it
     file: str
     size_bytes: int  # of the SQL; sha256 too
     sha256: str

@@ -89,8 +89,8 @@ def examine_both(run: Run) -> tuple[dict[str, Any], dict[str, Any]]:
         return found
 
     with (
-        beside(examine_source, name="source") as source,
         beside(lambda: fence.first_entered(run.target, [_LIKELY_MAINTENANCE]), name="maintenance") as likely,
+        beside(examine_source, name="source") as source,
     ):
         try:
             with run.target.open() as connection:
@@ -125,10 +125,8 @@ def _examine(server: Server, connection: Connection, *more: str) -> dict[str, An
     """What the server says. more: SELECTs of more columns."""
     of_its_role = (_FACTS,) if server.role == "source" else (_FACTS, _OF_A_TARGET)
     questions = [f"SELECT to_json(f) FROM ({each}) f" for each in (*of_its_role, *more)]  # noqa: S608
-    cluster, database, *answers = ask(connection, CLUSTER, DATABASE, *questions)
+    *answers, cluster, database = ask(connection, CLUSTER, DATABASE, must=questions)
     found: dict[str, Any] = {"identity": identity_of(cluster, database)}
-    for question, answer in zip(questions, answers, strict=True):
-        if answer is None:
-            connection.exec_driver_sql(question)  # raises why it is refused
-        found |= json.loads(answer or "")
+    for answer in answers:
+        found |= json.loads(answer or "{}")
     return found

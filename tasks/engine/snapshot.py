@@ -1,5 +1,6 @@
 """One exported snapshot of a database, under which its rows are counted, fingerprinted and dumped."""
 
+import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -11,7 +12,7 @@ import sqlalchemy
 from sqlalchemy.engine import Connection
 
 from tasks.engine.beside import beside
-from tasks.engine.connections import Server
+from tasks.engine.connections import Server, ask
 from tasks.engine.content.catalog import read_relations
 from tasks.engine.errors import BackupError, SourceBusy
 from tasks.engine.mark import TargetState, identifier
@@ -23,9 +24,10 @@ _TABLES = """
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
 """
-_BEFORE = f"""
-    SELECT ({_TABLES}), oid, shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = current_database()
-"""  # noqa: S608 - our own text
+_STATE = """
+    SELECT json_build_object('oid', oid::bigint, 'comment', shobj_description(oid, 'pg_database'))
+    FROM pg_database WHERE datname = current_database()
+"""
 _TAKEN = f"""
     SELECT ({_TABLES}), pg_export_snapshot(), current_setting('server_version_num')::int / 10000,
         pg_database_size(current_database()),
@@ -51,19 +53,28 @@ class Snapshot:
     server_major: int
     size_bytes: int  # of the database
     before: TargetState  # read before the snapshot was taken: a mark that is set later is another one
+    answers: Sequence[str | None]  # read before, too
 
 
 @contextmanager
 def open_snapshot(
-    server: Server, *, lock_timeout_s: float, before_locks: Callable[[], None] = lambda: None
+    server: Server,
+    *,
+    lock_timeout_s: float,
+    must: Sequence[str] = (),
+    may: Sequence[str] = (),
+    before_locks: Callable[[], None] = lambda: None,
 ) -> Iterator[Snapshot]:
     """REPEATABLE READ, READ ONLY, with ACCESS SHARE on every table; SourceBusy when a lock is not to be had.
+
+    must, may: more to ask, before, as `ask` does.
 
     The locks come before the snapshot: TRUNCATE does not respect snapshots, so a table that is emptied after
     the snapshot and before its lock would be read as empty.
     """
     with server.open() as connection:
-        tables, oid, comment = connection.exec_driver_sql(_BEFORE).one()
+        listed, state, *answers = ask(connection, *may, must=[_TABLES, _STATE, *must])
+        tables = json.loads(listed or "")
         before_locks()
         for _ in range(_TRIES):
             found, name, major, size_bytes, taken_at = _take(connection, tables, lock_timeout_s)
@@ -78,7 +89,8 @@ def open_snapshot(
             taken_at=taken_at,
             server_major=major,
             size_bytes=size_bytes,
-            before=TargetState(oid=oid, comment=comment),
+            before=TargetState(**json.loads(state or "")),
+            answers=answers,
         )
 
 

@@ -7,9 +7,15 @@ from contextlib import closing
 import psycopg2
 import pytest
 
+from config.urls import DatabaseUrl
+from tasks.engine.connections import Server, ask, opened_ahead
+from tasks.engine.errors import BackupError, ServerUnreachable
 from tasks.engine.session import Session
+from tasks.engine.watch import Watch
 from tests.bench.wire import Wire
 from tests.integration.content_support import NewDatabase
+from tests.support.installation import ask as ask_server
+from tests.support.workers import wait_until
 from worker.demo.servers import PostgresServer
 
 SETTINGS = "SET application_name = 'prepared'; SET work_mem = '1MB'"
@@ -38,7 +44,18 @@ def open_session(source_server: PostgresServer, new_database: NewDatabase) -> It
         session.close()
 
 
-def ask(session: Session, statement: str) -> object:
+@pytest.fixture
+def server(source_server: PostgresServer, new_database: NewDatabase) -> Server:
+    name = new_database(source_server, "session")
+    return Server(
+        role="source",
+        url=DatabaseUrl.parse(source_server.url(name)),
+        application_name=f"railway-neon-sync/{name}",
+        watch=Watch("test", 60),
+    )
+
+
+def answer(session: Session, statement: str) -> object:
     with session.cursor() as cursor:
         cursor.execute(statement)
         [found] = cursor.fetchone() or [None]
@@ -52,14 +69,14 @@ def told(session: Session, statement: str) -> None:
 
 def test_the_first_statement_finds_the_settings_and_a_transaction_of_the_wanted_kind(open_session: Opener) -> None:
     session = open_session()
-    assert ask(session, "SELECT current_setting('work_mem') || ' ' || current_setting('transaction_isolation')") == (
+    assert answer(session, "SELECT current_setting('work_mem') || ' ' || current_setting('transaction_isolation')") == (
         "1MB repeatable read"
     )
-    before = ask(session, "SELECT count(*) FROM pg_class")
+    before = answer(session, "SELECT count(*) FROM pg_class")
     told(open_session(begin=None), "CREATE TABLE made_meanwhile ()")
-    assert ask(session, "SELECT count(*) FROM pg_class") == before
+    assert answer(session, "SELECT count(*) FROM pg_class") == before
     session.rollback()
-    assert ask(session, "SELECT count(*) FROM pg_class") != before
+    assert answer(session, "SELECT count(*) FROM pg_class") != before
 
 
 @pytest.mark.parametrize("bad", ["SELECT 1/0", "SELECT FROM WHERE"])
@@ -71,13 +88,13 @@ def test_the_settings_hold_although_the_first_statement_failed(
     with pytest.raises(psycopg2.Error):
         told(session, bad)
     session.rollback()
-    assert ask(session, "SHOW work_mem") == "1MB"
+    assert answer(session, "SHOW work_mem") == "1MB"
 
 
 @pytest.mark.parametrize("begin", [REPEATABLE, None])
 def test_settings_that_a_server_refuses_are_left_out(open_session: Opener, begin: str | None) -> None:
     session = open_session([f"{SETTINGS}; SET client_connection_check_interval = '-1'", SETTINGS], begin)
-    assert ask(session, "SELECT current_setting('application_name')") == "prepared"
+    assert answer(session, "SELECT current_setting('application_name')") == "prepared"
 
 
 def test_what_refuses_company_comes_alone_after_the_settings(open_session: Opener) -> None:
@@ -85,7 +102,7 @@ def test_what_refuses_company_comes_alone_after_the_settings(open_session: Opene
     name = f"{session.info.dbname}_more"
     told(session, f"CREATE DATABASE {name} TEMPLATE template0")
     told(session, f"DROP DATABASE {name}")
-    assert ask(session, "SHOW work_mem") == "1MB"
+    assert answer(session, "SHOW work_mem") == "1MB"
 
 
 def test_only_what_is_committed_stays(open_session: Opener) -> None:
@@ -101,17 +118,17 @@ def test_only_what_is_committed_stays(open_session: Opener) -> None:
     found = (
         "SELECT string_agg(relname, ' ') FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
     )
-    assert ask(open_session(), found) == "kept"
+    assert answer(open_session(), found) == "kept"
 
 
 def test_what_was_put_off_goes_ahead_of_the_next_statement_and_ends_with_the_transaction(open_session: Opener) -> None:
     session = open_session()
     told(session, "SAVEPOINT one; CREATE TABLE undone ()")
     session.put_off("ROLLBACK TO SAVEPOINT one")
-    assert ask(session, "SELECT to_regclass('undone')") is None
+    assert answer(session, "SELECT to_regclass('undone')") is None
     session.put_off("SELECT 1/0")
     session.rollback()
-    assert ask(session, "SELECT 1") == 1
+    assert answer(session, "SELECT 1") == 1
 
 
 def test_a_percent_sign_that_was_put_off_is_no_parameter(open_session: Opener) -> None:
@@ -140,10 +157,48 @@ def test_it_counts_each_time_that_it_waits_for_an_answer(
             cursor.copy_expert("COPY numbers FROM STDIN", io.StringIO("1\n2\n"))
             cursor.copy_expert("COPY numbers TO STDOUT", io.StringIO())
         session.put_off("SAVEPOINT one")
-        assert ask(session, "SELECT count(*) FROM numbers") == 2
+        assert answer(session, "SELECT count(*) FROM numbers") == 2
         with pytest.raises(psycopg2.Error):
             told(session, "SELECT 1/0")
         session.rollback()
         session.rollback()
         assert sum(counted) == wire.take().round_trips == 7
         session.close()
+
+
+REFUSED = "SELECT 1 / 0"
+
+
+def test_questions_are_asked_together_and_one_that_is_refused_costs_its_own_answer_only(server: Server) -> None:
+    with server.open() as connection:
+        assert ask(connection, "SELECT 'a'", REFUSED, "SELECT NULL", must=["SELECT 1"]) == ["1", "a", None, None]
+        assert ask(connection, "SELECT 2") == ["2"]
+        assert connection.exec_driver_sql("SELECT 'usable'").scalar_one() == "usable"
+
+
+def test_a_question_that_must_be_answered_is_refused_with_the_servers_words(server: Server) -> None:
+    with pytest.raises(BackupError, match="division by zero"), server.open() as connection:
+        ask(connection, "SELECT 'a'", must=["SELECT 1", REFUSED])
+
+
+def test_a_session_that_was_opened_ahead_is_closed_whether_it_was_used_or_not(
+    server: Server, source_server: PostgresServer
+) -> None:
+    sessions = f"SELECT count(*) FROM pg_stat_activity WHERE application_name = '{server.application_name}'"
+    with opened_ahead(server, server.url.dbname) as opened, opened() as connection:
+        assert connection.exec_driver_sql("SELECT 1").scalar_one() == 1
+    with (
+        pytest.raises(BackupError, match="division by zero"),
+        opened_ahead(server, server.url.dbname) as opened,
+        opened() as connection,
+    ):
+        connection.exec_driver_sql(REFUSED)
+    with opened_ahead(server, server.url.dbname):
+        pass
+    with (
+        pytest.raises(ServerUnreachable, match="does not exist"),
+        opened_ahead(server, "nowhere") as opened,
+        opened(),
+    ):
+        pytest.fail("it opened")
+    wait_until(lambda: ask_server(source_server.dsn(), sessions) == [(0,)], "the sessions to end")

@@ -126,6 +126,10 @@ class Declarations(BaseSettings):
         default=False,
         description="Whether to try a copy to a server of an older major version; it is still proved before it counts.",
     )
+    full_runs: Truth = Field(
+        default=False,
+        description="Whether each run dumps the target and loads the dump, also when nothing changed since the last.",
+    )
     copy_read_only: Truth = Field(
         default=False, description="Whether the copy refuses ordinary writes between runs; `promote` lifts it."
     )

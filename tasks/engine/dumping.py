@@ -39,6 +39,7 @@ from tasks.engine.storage import (
 
 log = logging.getLogger(__name__)
 
+Instead = Callable[[Snapshot, Mapping[str, Any]], Manifest | None]  # the second: what a manifest says beside content
 CLUSTER = "SELECT system_identifier FROM pg_control_system()"
 DATABASE = "SELECT oid || '/' || datname FROM pg_database WHERE datname = current_database()"
 _WAL_POSITION = "SELECT pg_current_wal_lsn()"
@@ -67,12 +68,15 @@ def dump_source(run: Run) -> Manifest:
     return manifest
 
 
-def back_up_target(run: Run, *, seen: Callable[[TargetState], None] = lambda _: None) -> Manifest:
+def back_up_target(
+    run: Run, *, seen: Callable[[TargetState], None] = lambda _: None, instead: Instead | None = None
+) -> Manifest:
     """The target as it is now into `backup_safety_<stamp>.sql`, owners and privileges kept, with its manifest.
 
-    seen: is told what the target was before the snapshot: whoever publishes later breaks the fence.
+    seen: is told what the target was before the snapshot: whoever publishes later breaks the fence. instead: may find
+    under the snapshot that such a file is there already.
     """
-    return _dump(run, run.target, run.paths.safety_dump, kind="safety", keep_owners=True, seen=seen)
+    return _dump(run, run.target, run.paths.safety_dump, kind="safety", keep_owners=True, seen=seen, instead=instead)
 
 
 def keep_rejected(run: Run, server: Server) -> Manifest:
@@ -95,6 +99,7 @@ def _dump(
     keep_owners: bool,
     before_locks: Callable[[], None] = lambda: None,
     seen: Callable[[TargetState], None] = lambda _: None,
+    instead: Instead | None = None,
 ) -> Manifest:
     part = part_path(final)
     lock_timeout_s = run.settings.source_lock_timeout_s
@@ -111,10 +116,12 @@ def _dump(
         seen(snapshot.before)
         major = snapshot.server_major
         client = choose_client(major, bin_dir=run.settings.pg_bin_dir, what=kind if kind == "source" else "target")
+        described = _describe(snapshot, kind)  # before the reading begins: the session serves one thread at a time
+        if instead is not None and (found := instead(snapshot, described)) is not None:
+            return found
         plain = form_of(part.name).plain
         # What is packed is told by its bytes on disk, and nobody knows how many they will be.
         run.progress.begin("reading and dumping", of_bytes=snapshot.size_bytes if plain else 0, guessed=True)
-        described = _describe(snapshot, kind)  # before the reading begins: the session serves one thread at a time
         listing, reason = list_rows(snapshot.connection, client)
         asked = Asked(
             server=server,

@@ -146,11 +146,15 @@ def _describe_shrink(shrink: Shrink, losses: str, run_id: str, *, accepted: str 
 def demand_unwritten(found: Content, safety: Content, database: str, *, told: str) -> None:
     """Held when the target is not what the safety backup holds: the last look. told: what became of it."""
     if not unchanged(found, safety):
-        raise Held(
-            f"somebody wrote to the backup database {database} after its safety backup "
-            f"({describe_changes(safety, found)}); {told}; if that may be lost: railway-neon-sync adopt; if it is "
-            "production now: railway-neon-sync promote"
-        )
+        raise Held(written_meanwhile(database, describe_changes(safety, found), told=told))
+
+
+def written_meanwhile(database: str, what: str, *, told: str) -> str:
+    """The sentence. what: was written; told: what became of it."""
+    return (
+        f"somebody wrote to the backup database {database} after its safety backup ({what}); {told}; if that may "
+        "be lost: railway-neon-sync adopt; if it is production now: railway-neon-sync promote"
+    )
 
 
 def unchanged(found: Content, expected: Content) -> bool:

@@ -13,6 +13,7 @@ from tasks.engine.errors import BackupError
 from tasks.engine.journal import Journal, RunRecord, StepRecord
 from tasks.engine.progress import Phase
 from tasks.engine.report import build_report
+from tasks.engine.run import UNCHANGED
 from tasks.engine.storage import REPORTS_DIR, instant_of, read_regular
 
 
@@ -50,9 +51,15 @@ class PastRun:
     tables: int | None
     rows: int | None
     method: str | None
+    way: str | None  # its method, or `unchanged` when it loaded nothing; None where it did not come so far
     warnings: tuple[str, ...]
     verified: bool  # its copy was proved equal after it was published
     report: Mapping[str, Any]  # everything; of a run that goes on, what is known so far
+
+    @property
+    def unchanged(self) -> bool:
+        """It found that nothing had changed and loaded nothing: its durations tell nothing of a load."""
+        return self.way == UNCHANGED
 
     @property
     def worked(self) -> bool:
@@ -109,6 +116,7 @@ def from_report(report: Mapping[str, Any], *, verified: bool | None = None) -> P
         tables=dump.get("tables"),
         rows=dump.get("rows"),
         method=report.get("method"),
+        way=report.get("way"),
         warnings=tuple(report["warnings"]),
         verified=outcome == "succeeded" if verified is None else verified,
         report=report,

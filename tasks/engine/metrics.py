@@ -36,6 +36,7 @@ MEANINGS: Mapping[str, str] = {
     "last_run_outcome": "1 for the outcome of the newest run that was not skipped, 0 for the others.",
     "last_run_start_timestamp_seconds": "When the newest run that was not skipped began.",
     "last_run_duration_seconds": "How long it took.",
+    "last_run_unchanged": "1 when it loaded nothing, since nothing had changed; 0 when it loaded the dump.",
     "step_duration_seconds": "How long each step took in the newest run that came to it.",
     "source_database_bytes": "Size of the source's database when a run looked last.",
     "target_database_bytes": "Size of the target's database when a run looked last.",
@@ -142,6 +143,7 @@ def _runs(runs: Iterable[PastRun]) -> Iterator[Sample]:
             yield Sample(name="last_run_outcome", value=last.outcome == outcome, labels={"outcome": outcome})
         yield from _instant("last_run_start_timestamp_seconds", last.started_at)
         yield from _number("last_run_duration_seconds", last.duration_s)
+        yield from _number("last_run_unchanged", None if last.way is None else last.unchanged)
     steps: dict[str, float] = {}
     for run in ended:
         for step in run.steps:

@@ -1,12 +1,14 @@
 """The steps of a run: each reads what earlier ones kept, does one thing, keeps what it found, and sums it up."""
 
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from tasks.engine import checking, dumping, finishing, guards, restoring, verification
 from tasks.engine.content import statistics
 from tasks.engine.errors import DumpRefused, RunLost
 from tasks.engine.faultpoints import fault_point
+from tasks.engine.linking import link_last_dump
 from tasks.engine.manifest import Manifest, read_manifest
 from tasks.engine.manifest import summary as dump_summary
 from tasks.engine.mark import TargetState
@@ -41,7 +43,9 @@ def dump_source(run: Run) -> str:
 
 def back_up_target(run: Run) -> str:
     """Step 4. The mark is read before the snapshot: whoever publishes later breaks the fence."""
-    manifest = dumping.back_up_target(run, seen=lambda state: run.keep(expected=asdict(state)))
+    manifest = dumping.back_up_target(
+        run, seen=lambda state: run.keep(expected=asdict(state)), instead=partial(link_last_dump, run)
+    )
     run.keep(safety_dump=dump_summary(manifest))
     return _describe_dump(manifest)
 
@@ -102,4 +106,5 @@ def _own_manifest(run: Run, dump: Path, kept: str) -> Manifest:
 
 def _describe_dump(manifest: Manifest) -> str:
     told = dump_summary(manifest)
-    return f"{told['file']}: {told['size_bytes'] / 2**20:.2f} MB, {told['tables']} tables, {told['rows']} rows"
+    same = f" (the same file as {told['same_as']}, which the target still holds)" if told["same_as"] else ""
+    return f"{told['file']}{same}: {told['size_bytes'] / 2**20:.2f} MB, {told['tables']} tables, {told['rows']} rows"

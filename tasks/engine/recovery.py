@@ -19,19 +19,22 @@ from tasks.engine.errors import (
 )
 from tasks.engine.faultpoints import fault_point
 from tasks.engine.finishing import finish
+from tasks.engine.guards import written_meanwhile
 from tasks.engine.manifest import Manifest, read_manifest
 from tasks.engine.mark import Mark, TargetState, read_state
 from tasks.engine.proof import demand_equal
 from tasks.engine.rejecting import keep_what_was_replaced, keep_what_was_written, put_back_by_swap, put_back_in_place
 from tasks.engine.replacing import fence
 from tasks.engine.replacing.swap import drop_own_databases
+from tasks.engine.restoring import put_mark_back
 from tasks.engine.run import Run
 from tasks.engine.service_file import remove_service_files
 from tasks.engine.storage import PART_SUFFIX, manifest_path, remove_file
-from tasks.engine.verification import confirm, previous_state
+from tasks.engine.verification import NOT_OVERWRITTEN, confirm, previous_state
 
 log = logging.getLogger(__name__)
 
+_SHOWN = 3
 _BACK = "to let it be a backup again: railway-neon-sync adopt"
 
 
@@ -147,6 +150,8 @@ def _undo(run: Run, state: TargetState, source: Manifest, safety: Manifest, endi
     """
     comment = run.facts["expected"]["comment"]
     fault_point("rollback.begin")
+    if run.nothing_loaded:
+        return _undo_mark(run, state, ending)
     try:
         if run.facts["method"] == "swap" and previous_state(run) is not None:
             put_back_by_swap(run, source, state, differs=differs)
@@ -164,6 +169,17 @@ def _undo(run: Run, state: TargetState, source: Manifest, safety: Manifest, endi
             error=f"{ending.error}; and the rollback failed: {error}; restore {safety.file} by hand with psql",
         )
     _say_preserved(ending)
+    return ending
+
+
+def _undo_mark(run: Run, state: TargetState, ending: Ending) -> Ending:
+    """Of a run that loaded nothing: what stands there is others' work, and stays; so does what people decided."""
+    try:
+        put_mark_back(run, state)
+    except FenceBroken:
+        state_now = _look(run)
+        return _end_overtaken(run, state_now.mark if state_now else None, str(ending.error))
+    fault_point("rollback.restored")
     return ending
 
 
@@ -193,6 +209,9 @@ def _end_unpublished(run: Run, state: TargetState | None, safety: Manifest, caus
     except NotEqual as error:
         # This run wrote nothing there: somebody else did, after the safety backup. Restoring would destroy that.
         log.warning("the backup database was written to by somebody else meanwhile: %s", error)
+        if run.nothing_loaded:
+            what = "; ".join(error.differences[:_SHOWN])
+            return Ending(outcome="held", error=written_meanwhile(run.target_name, what, told=NOT_OVERWRITTEN))
     _say_preserved(ending)
     return ending
 

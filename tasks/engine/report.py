@@ -10,6 +10,8 @@ from tasks.engine.progress import PHASES
 SHOWN_FACTS = (
     "method",
     "method_reason",
+    "way",
+    "way_reason",
     "source",
     "target",
     "source_dump",

@@ -20,6 +20,7 @@ from tasks.engine.watch import Watch
 
 log = logging.getLogger(__name__)
 
+UNCHANGED = "unchanged"  # the way of a run that loads nothing; else its way is its method
 _MAX_NAME_BYTES = 63  # PostgreSQL's NAMEDATALEN - 1
 
 
@@ -113,6 +114,11 @@ class Run:
     def previous_name(self) -> str:
         """The database that was replaced, until the run is verified."""
         return self._beside("previous")
+
+    @property
+    def nothing_loaded(self) -> bool:
+        """The target held it all already: what stands there is not this run's, and no write to it is ours to undo."""
+        return self.facts.get("way") == UNCHANGED
 
     def keep(self, **facts: Any) -> None:
         """Remember for later steps, and for whoever has to end this run."""

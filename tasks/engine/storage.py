@@ -303,13 +303,18 @@ def _move_without_overwriting(part: Path, final: Path) -> None:
         if final.is_symlink() or not part.samefile(final):
             raise BackupError(f"{final} exists already and is not overwritten: move it away") from error
     except OSError as error:
-        if error.errno not in _NO_LINKS:
+        if not has_no_links(error):
             raise
         if os.path.lexists(final):
             raise BackupError(f"{final} exists already and is not overwritten: move it away") from error
         part.rename(final)
         return
     part.unlink()
+
+
+def has_no_links(error: OSError) -> bool:
+    """Whether a hard link failed because there are none, or none more: then a copy does it."""
+    return error.errno in _NO_LINKS
 
 
 def reserve_stamp(reports_dir: Path, now: datetime) -> tuple[str, datetime]:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from sqlalchemy.engine import Connection
 
 from tasks.engine.beside import beside
-from tasks.engine.content import Content, read_content, statistics
-from tasks.engine.errors import FenceBroken, ServerUnreachable
+from tasks.engine.content import Content, compare_content, describe_changes, read_content, statistics
+from tasks.engine.errors import FenceBroken, Held, NotEqual, ServerUnreachable
 from tasks.engine.faultpoints import fault_point
-from tasks.engine.guards import demand_unwritten
+from tasks.engine.guards import demand_unwritten, written_meanwhile
 from tasks.engine.manifest import Manifest
 from tasks.engine.mark import TargetState, read_state
 from tasks.engine.proof import demand_equal
@@ -21,6 +21,7 @@ from tasks.engine.run import Run
 log = logging.getLogger(__name__)
 
 _RETRY_S = 2.0
+NOT_OVERWRITTEN = "nothing was overwritten"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +53,10 @@ def verify_target(run: Run, source: Manifest, safety: Manifest) -> Verified:
 
 
 def confirm(run: Run, source: Manifest, safety: Manifest, *, unlogged: bool) -> Verified:
-    """One verification of a published copy. unlogged=False after a possible crash of the server."""
+    """One verification of a published copy. unlogged=False after a possible crash of the server.
+
+    Held where nothing was loaded and the content differs: then somebody else wrote what stands there.
+    """
     run.progress.begin("verifying")
     with _target_read(run, privileges=source.privileges) as read:
         _demand_previous_unwritten(run, safety.content)
@@ -60,7 +64,14 @@ def confirm(run: Run, source: Manifest, safety: Manifest, *, unlogged: bool) -> 
         fault_point("verify_target.middle")
         verified = Verified(stats=statistics(content, run.settings.stats_tables))
         run.keep(backup_stats=verified.stats)
-        demand_equal(source.content, content, connection, what="the backup database", unlogged=unlogged)
+        try:
+            demand_equal(source.content, content, connection, what="the backup database", unlogged=unlogged)
+        except NotEqual as error:
+            # Not for rows alone that a crash empties: they were nobody's write.
+            if run.nothing_loaded and compare_content(source.content, content, connection, unlogged=False):
+                what = describe_changes(safety.content, content)
+                raise Held(written_meanwhile(run.target_name, what, told=NOT_OVERWRITTEN)) from error
+            raise
     log.info("✅ Railway backup verification: %s", verified.counts(), extra={"event": "verified"})
     return verified
 
@@ -95,7 +106,7 @@ def look_at_previous(run: Run, expected: Content) -> None:
 
 
 def _demand_previous_unwritten(run: Run, expected: Content) -> None:
-    if run.facts["method"] != "swap":
+    if run.nothing_loaded or run.facts["method"] != "swap":
         return
     try:
         with run.target.open(run.previous_name, repeatable=True) as connection:

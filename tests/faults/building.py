@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from tests.faults.instants import HELD_PROGRAMS
+from tests.faults.instants import HELD_PROGRAMS, IN_FULL, UNCHANGED
 from tests.faults.proxy import Proxy
 from tests.faults.reader import Reader
 from tests.faults.scene import Scene
@@ -52,7 +52,13 @@ def scene_of(method: str, *, network: bool = False) -> Iterator[Scene]:
         home = root / "home"
         (home / "bin").mkdir(parents=True)
         (home / "clock").write_text("0")
-        extra = {"RESTORE_METHOD": method, "PG_BIN_DIR": str(home / "bin"), FILE: str(home / "clock"), **_LIMITS}
+        extra = {
+            "RESTORE_METHOD": "swap" if method == UNCHANGED else method,
+            "FULL_RUNS": str(method in IN_FULL).lower(),
+            "PG_BIN_DIR": str(home / "bin"),
+            FILE: str(home / "clock"),
+            **_LIMITS,
+        }
         installation = stack.enter_context(
             installed(source, target, valkey, home, own_roles=False, application=True, **extra)
         )
@@ -66,7 +72,7 @@ def scene_of(method: str, *, network: bool = False) -> Iterator[Scene]:
         stack.callback(worker.kill)
         client = stack.enter_context(client_of(installation))
         assert client.run()["outcome"] == "succeeded"
-        reader = Reader(installation.target).start() if method == "swap" else None
+        reader = Reader(installation.target).start() if method != "in_place" else None
         if reader:
             stack.callback(reader.stop)
         scene = Scene(
@@ -74,6 +80,7 @@ def scene_of(method: str, *, network: bool = False) -> Iterator[Scene]:
             worker=worker,
             client=client,
             reader=reader,
+            unchanged=method == UNCHANGED,
             proxies=proxies,
             make_worker=lambda name: _worker(installation, name),
         )

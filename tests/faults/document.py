@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.faults import hurried_times
 from tests.faults.cell import OUTCOME_BOUND_S, READER_BOUND_S, Verdict
-from tests.faults.instants import instants_of
+from tests.faults.instants import UNCHANGED, instants_of
 
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 _PAGE = """# Reliability, measured
@@ -42,7 +42,9 @@ An instant is a named line of the code, or pg_dump before its work, with half of
 work, or psql, which copies the rows beside it (`copying`, `half_copied`, `copied`);
 `publishing.*` are between the statements of the publishing transaction, in the server; `*.done` is between the end of
 a step and the next one's start; `rollback.*` and `settled` are inside the rollback of a copy that somebody wrote to.
-Where a run by the one method does the same as by the other, the methods take turns.
+Where a run by the one method does the same as by the other, the methods take turns. Where nothing had changed at the
+source, so that the run loads nothing, the content must be the very same afterwards, and the mark the run's own when and
+only when it succeeded; what somebody writes to the copy meanwhile stays, and the run is `held`.
 
 | victim | what happens to it |
 |---|---|
@@ -98,7 +100,7 @@ class Page:
                 real_alive_s=hurried_times.REAL_ALIVE_S,
                 real_handover_s=hurried_times.REAL_HANDOVER_S,
             ),
-            *(_table(method, fixed) for method in ("swap", "in_place")),
+            *(_table(method, fixed) for method in ("swap", "in_place", UNCHANGED)),
             _random_table(chance),
         ]
         return "\n".join(part for part in parts if part)
@@ -154,7 +156,8 @@ def _table(method: str, verdicts: Sequence[Verdict]) -> str:
     if not found:
         return ""
     victims = list(dict.fromkeys(victim for _, victim in found))
-    lines = [f"### Method `{method}`\n", f"| instant | {' | '.join(victims)} |", "|---" * (len(victims) + 1) + "|"]
+    title = "Nothing changed" if method == UNCHANGED else f"Method `{method}`"
+    lines = [f"### {title}\n", f"| instant | {' | '.join(victims)} |", "|---" * (len(victims) + 1) + "|"]
     for instant in instants_of(method):
         cells = [_of(found[instant, victim]) if (instant, victim) in found else "" for victim in victims]
         if any(cells):

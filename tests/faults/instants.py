@@ -10,6 +10,9 @@ STEPS = (
     "finish",
 )
 _BEGINNING = ("begin.reserved", "begin.written", "begin.locked", "entry.sent")
+UNCHANGED = "unchanged"  # beside the two methods: nothing changed at the source, so the run loads nothing
+IN_FULL = ("swap",)  # FULL_RUNS: a safety backup is always dumped; else it mostly is the last copy's dump
+LINKED = "safety.linked"
 BEFORE_BEAT = "beat.before"
 # Inside the publishing transaction, where a lock of ours makes the target's server wait.
 _MARK = "COMMENT ON DATABASE {target} IS 'waited for'"
@@ -17,7 +20,11 @@ PUBLISHING = {
     "publishing.first_rename": {"swap": _MARK},
     "publishing.second_rename": {"swap": "COMMENT ON DATABASE {incoming} IS 'waited for'"},
     # The mark is set last. In_place has touched that catalogue already, so there only the database can be locked.
-    "publishing.commit": {"swap": "LOCK TABLE pg_catalog.pg_shdescription IN SHARE MODE", "in_place": _MARK},
+    "publishing.commit": {
+        "swap": "LOCK TABLE pg_catalog.pg_shdescription IN SHARE MODE",
+        "in_place": _MARK,
+        UNCHANGED: _MARK,
+    },
 }
 _RESTORING = {
     "swap": (
@@ -28,6 +35,10 @@ _RESTORING = {
     "in_place": (
         *("restore_target.begin", "in_place.locked", "in_place.cleared", "loaded", "filled", "publish.before"),
         *("publishing.commit", "publish.after", "restore_target.end", "restore_target.done"),
+    ),
+    UNCHANGED: (
+        *("restore_target.begin", "publish.before", "publishing.commit", "publish.after"),
+        *("restore_target.end", "restore_target.done"),
     ),
 }
 _VERIFYING = (
@@ -40,6 +51,7 @@ _ENDING = ("closed", "told.log", "told.file", "told.lock", "told.page", "told.ba
 _ROLLING_BACK = {
     "swap": ("rollback.begin", "put_back.after", "rollback.restored", "settled"),
     "in_place": ("rollback.begin", "rollback.restored", "settled"),
+    UNCHANGED: ("rollback.begin", "rollback.restored", "settled"),
 }
 # The programs that can be held: before they begin, when half of their output is written, after they have ended.
 HELD_PROGRAMS = {"pg_dump": ("dumping", "half", "dumped"), "psql": ("copying", "half_copied", "copied")}
@@ -53,8 +65,10 @@ def instants_of(method: str) -> list[str]:
     """In the order in which a run comes by."""
     found = [BEFORE_BEAT, *_BEGINNING]
     for step in STEPS[: STEPS.index("restore_target")]:
-        held = [name for name in (*DUMPING, *COPYING) if name.startswith(f"{step}.")]
-        found += [f"{step}.begin", *(held or [f"{step}.middle"]), f"{step}.end", f"{step}.done"]
+        inside = [name for name in (*DUMPING, *COPYING) if name.startswith(f"{step}.")] or [f"{step}.middle"]
+        if step == "back_up_target" and method not in IN_FULL:
+            inside = [LINKED]
+        found += [f"{step}.begin", *inside, f"{step}.end", f"{step}.done"]
     return [*found, *_RESTORING[method], *_VERIFYING, *_FINISHING, *_ENDING, *_ROLLING_BACK[method]]
 
 

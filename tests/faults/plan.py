@@ -4,9 +4,19 @@ import random
 from collections.abc import Iterator
 
 from tests.faults.cell import Cell
-from tests.faults.instants import BEFORE_BEAT, COPYING, DUMPING, PUBLISHING, depends_on_method, instants_of
+from tests.faults.instants import (
+    BEFORE_BEAT,
+    COPYING,
+    DUMPING,
+    LINKED,
+    PUBLISHING,
+    UNCHANGED,
+    depends_on_method,
+    instants_of,
+)
 
 METHODS = ("swap", "in_place")
+SCENES = (*METHODS, UNCHANGED)
 _LONGEST_STRIKE_S = 3.5  # a run of the demo's database takes two to four seconds
 _ROLLING_BACK = ("rollback.begin", "put_back.after", "rollback.restored")
 # The kernel ends the pool with its main process, so this victim differs little from the group.
@@ -16,14 +26,15 @@ _MAIN = (
 )
 _PAUSED = (
     *("verify_connections.begin", "dump_source.end", "dump_source.dumping", "back_up_target.dumping"),
-    *("back_up_target.end", "restore_target.begin", "swap.created", "in_place.locked", "loaded", "filled"),
+    *(LINKED, "back_up_target.end", "restore_target.begin", "swap.created", "in_place.locked", "loaded", "filled"),
     *("publish.before", *PUBLISHING, "publish.after", "verify_target.begin", "verified.before_journal"),
     *("finish.begin", "finish.dropped", "finish.end", "entry.sent", "rollback.begin", "rollback.restored"),
 )
 _FROZEN = ("dump_source.half", "loaded", "publish.before", "publishing.commit", "publish.after", "finish.begin")
 _TARGET = (
     *("verify_connections.begin", "verify_connections.middle", "back_up_target.begin", "back_up_target.dumping"),
-    *("back_up_target.half", "back_up_target.dumped", "check_guards.begin", "restore_target.begin", "swap.created"),
+    *("back_up_target.half", "back_up_target.dumped", LINKED, "check_guards.begin"),
+    *("restore_target.begin", "swap.created"),
     *("in_place.locked", "in_place.cleared", "loaded", "filled", "publish.before", *PUBLISHING, "publish.after"),
     *("restore_target.done", "verify_target.begin", "verify_target.middle", "verified.before_journal"),
     *("finish.begin", "finish.dropped", *_ROLLING_BACK),
@@ -84,10 +95,11 @@ def victims_of_plan() -> dict[str, tuple[str, ...] | None]:
 def cells(victims: list[str], methods: list[str], instants: list[str]) -> Iterator[Cell]:
     """The matrix; empty lists mean all.
 
-    Where a run of the one method does what a run of the other does, the methods take turns.
+    Where a run of the one method does what a run of the other does, the methods take turns; where nothing changed
+    only what is different then is played.
     """
     for number, victim in enumerate(victims_of_plan()):
-        for method in METHODS:
+        for method in SCENES:
             for instant in _instants(victim, method, number):
                 if (
                     (not victims or victim in victims)
@@ -103,7 +115,8 @@ def _instants(victim: str, method: str, number: int) -> Iterator[str]:
     for instant in instants_of(method):
         if instant not in wanted if wanted is not None else instant == BEFORE_BEAT:
             continue
-        takes_turn = METHODS[(every.index(instant) + number) % len(METHODS)]
+        turns = [each for each in METHODS if instant in instants_of(each)]
+        takes_turn = turns[(every.index(instant) + number) % len(turns)]
         if depends_on_method(instant) or method == takes_turn:
             yield instant
 
@@ -112,7 +125,7 @@ def random_cells(number: int, seed: int, methods: list[str]) -> Iterator[Cell]:
     """The same cells for the same seed; what happens in them also depends on the machine."""
     chance = random.Random(seed)  # noqa: S311 - to be repeated, not to be unguessable
     for _ in range(number):
-        method = chance.choice(METHODS)
+        method = chance.choice(SCENES)
         victim, after_s = chance.choice(_RANDOM_VICTIMS), round(chance.uniform(0, _LONGEST_STRIKE_S), 3)
         if not methods or method in methods:
             yield Cell(victim=victim, instant="at random", method=method, after_s=after_s)

@@ -26,8 +26,9 @@ def play(scene: Scene, cell: Cell) -> Verdict:
     """
     verdict = Verdict(cell)
     scene.tend()
-    scene.change_source()
-    before = Before(scene.known, len(scene.worker.log.read_bytes()))
+    if not scene.unchanged:
+        scene.change_source()
+    before = Before(scene.known, len(scene.worker.log.read_bytes()), scene.mark())
     if scene.reader:
         scene.reader.forget()
     try:
@@ -43,6 +44,8 @@ def play(scene: Scene, cell: Cell) -> Verdict:
     finally:
         scene.end_helpers()
         scene.worker.fault("")
+    if verdict.outcome == "held":
+        scene.let_it_be_overwritten()
     if verdict.outcome != "succeeded":
         follow(scene, verdict)
     return verdict

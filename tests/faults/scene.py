@@ -19,6 +19,9 @@ from kombu.exceptions import OperationalError
 
 from config.celery import QUEUE
 from config.schedule import JOBS
+from tasks.engine import stewardship
+from tasks.engine.connections import Server
+from tasks.engine.watch import Watch
 from tasks.failures import BackupFailed
 from tests.faults.proxy import Proxy
 from tests.faults.reader import Reader
@@ -40,6 +43,7 @@ class Scene:
     worker: Worker
     client: Client
     reader: Reader | None
+    unchanged: bool  # the source is not changed before a run, so that it loads nothing
     proxies: dict[str, Proxy]
     make_worker: Callable[[str], Worker]
     known: oracle.Snapshot = _NEVER  # the target as it was seen last, exactly
@@ -151,6 +155,18 @@ class Scene:
             return self._ask_journal(query, slot)
 
         return self.client.result(wait_until(look, f"the run of {slot}")[0]["run_id"])
+
+    def mark(self) -> dict[str, Any]:
+        """The target's comment."""
+        found: dict[str, Any] = json.loads(self.installation.comment() or "{}")
+        return found
+
+    def let_it_be_overwritten(self) -> None:
+        """A person looks at what somebody wrote, and adopts it."""
+        url = self.installation.settings(RAILWAY_BACKUP_DB_URL=self.installation.target_url).target
+        with Watch("adopting", 30) as watch:
+            target = Server(role="target", url=url, application_name="a person", watch=watch)
+            stewardship.adopt(target, now=datetime.now(UTC))
 
     def runs_of_timetable(self) -> int:
         """So many runs beat has brought about, a second one for the same slot included."""

@@ -21,6 +21,7 @@ _WAITS_FOR_US = (
     "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'railway-neon-sync/%' AND wait_event_type = 'Lock'"
 )
 _WRITTEN_BY_SOMEBODY = "UPDATE public.users SET display_name = 'written by somebody' WHERE id = 4"
+WRITTEN = "SELECT count(*) FROM public.users WHERE id = 4 AND display_name = 'written by somebody'"
 
 
 @contextmanager

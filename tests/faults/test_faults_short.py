@@ -11,7 +11,7 @@ from tests.faults import hurried_times
 from tests.faults.building import scene_of
 from tests.faults.cell import Cell
 from tests.faults.instants import instants_of
-from tests.faults.plan import METHODS, cells, random_cells, victims_of_plan
+from tests.faults.plan import SCENES, cells, random_cells, victims_of_plan
 from tests.faults.playing import follow, play
 from tests.faults.scene import Scene
 from tests.faults.victims import VICTIMS
@@ -21,6 +21,8 @@ CHOICE = (
     Cell(method="swap", victim="target", instant="publishing.second_rename"),
     Cell(method="in_place", victim="child", instant="publish.after"),
     Cell(method="in_place", victim="paused", instant="publish.before"),
+    Cell(method="unchanged", victim="group", instant="publish.after"),
+    Cell(method="unchanged", victim="child", instant="rollback.restored"),
 )
 
 
@@ -49,7 +51,7 @@ def test_whatever_dies_the_copy_is_old_or_new_and_the_next_run_works(
 
 
 def test_every_victim_of_the_plan_is_one_and_every_instant_comes() -> None:
-    every = {instant for method in METHODS for instant in instants_of(method)}
+    every = {instant for method in SCENES for instant in instants_of(method)}
     for victim, wanted in victims_of_plan().items():
         assert victim in VICTIMS
         assert set(wanted or ()) <= every

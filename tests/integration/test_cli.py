@@ -12,6 +12,7 @@ from typing import Any
 import psycopg2
 import pytest
 
+from tests.support.failing import change_source
 from tests.support.installation import CHANGES, Installation, ask, installed, tell
 from tests.support.workers import Client, Worker, client_of, gate, wait_for_gate, wait_until, working
 from worker.demo.servers import PostgresServer, ValkeyServer, free_port
@@ -230,6 +231,7 @@ def test_a_run_through_a_worker_shows_each_step_and_ends_as_the_run_did(
     ]
     assert "✅ the backup database equals the source" in out
     worker.fault("loaded=raise")
+    change_source(installation)
     before = installation.fingerprint()
     code, out, err = call(installation, "run", "--json")
     assert (code, outcome(out)) == (1, ("rolled_back", "broken on purpose at loaded")), err

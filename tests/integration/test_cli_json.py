@@ -1,6 +1,7 @@
 """What each command prints with `--json`, after real runs, is shaped as its example in docs/command-line-json.md."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from tests.support.listener import listening
 from worker.cli import cli
 from worker.demo.servers import PostgresServer, ValkeyServer
 
+_STAMP = re.compile(r"[0-9]{8}_[0-9]{6}")
 EXAMPLES = {
     block.heading: json.loads(block.text)
     for block in blocks((ROOT / "docs" / "command-line-json.md").read_text(), "json")
@@ -40,6 +42,7 @@ def differences(example: Any, real: Any, at: str = "") -> Iterator[str]:
     if example is None or real is None:
         return
     if isinstance(example, dict) and isinstance(real, dict):
+        example, real = ({_STAMP.sub("<stamp>", key): value for key, value in each.items()} for each in (example, real))
         yield from (f"{at}.{key} is in one of them only" for key in example.keys() ^ real.keys())
         for key in example.keys() & real.keys():
             yield from differences(example[key], real[key], f"{at}.{key}")

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.browser import Browser, browsing
+from tests.support.failing import change_source
 from tests.support.flower import COLUMNS, PASSWORD, Flower, flowering
 from tests.support.installation import REPOSITORY, Installation, installed
 from tests.support.workers import Client, Worker, client_of, gate, wait_for_gate, wait_until, working
@@ -64,6 +65,7 @@ def watched(
 def _look(flower: Flower, browser: Browser, worker: Worker, client: Client) -> Watched:
     """A good run, and then one that is looked at in the middle of its restore, and then broken."""
     good = client.run()
+    change_source(worker.installation)
     stop = gate(worker.installation, "loaded")
     worker.fault(f"loaded=wait:{stop},publish.before=raise")
     run = client.send()

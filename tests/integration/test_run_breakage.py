@@ -93,7 +93,9 @@ def test_a_dump_that_is_broken_stops_the_run(
     installation: Installation, caplog: pytest.LogCaptureFixture, tmp_path: Path, step: str, breakage: str
 ) -> None:
     how, kind = BREAKAGES[breakage], "source_db_backup" if step == "dump_source" else "backup_safety"
-    failed = Failed(installation, caplog, PG_BIN_DIR=pg_dump_that(how.does, kind=kind, folder=tmp_path))
+    failed = Failed(
+        installation, caplog, PG_BIN_DIR=pg_dump_that(how.does, kind=kind, folder=tmp_path), FULL_RUNS="true"
+    )
     failed.demand("failed", step=step, said=how.said)
     assert not list(installation.backup_dir.glob(f"{kind}_{failed.report['stamp']}*"))
     if (step, breakage) == ("dump_source", "is killed"):

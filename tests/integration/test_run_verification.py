@@ -79,6 +79,7 @@ def test_a_rollback_that_cannot_be_made_says_what_people_must_do_now(
 ) -> None:
     """The copy is damaged, and so is the safety backup."""
     assert doomed.run_here()["outcome"] == "succeeded"
+    change_source(doomed)
     before_verifying = gate(doomed, "verifying")
     monkeypatch.setenv("RNS_FAULT", f"verify_target.begin=wait:{before_verifying}")
 

@@ -57,7 +57,14 @@ def test_owners_without_superuser_copy_all_that_they_may_make_with_createdb_and_
 ) -> None:
     source, target = stage.server("source", major), stage.server("target", major)
     with installed(
-        source, target, stage.valkey, tmp_path, own_roles=True, application=False, PG_BIN_DIR=str(FOLDER)
+        source,
+        target,
+        stage.valkey,
+        tmp_path,
+        own_roles=True,
+        application=False,
+        PG_BIN_DIR=str(FOLDER),
+        FULL_RUNS="true",
     ) as found:
         roles = roles_of(found)
         let_the_role_own_the_source(found)
@@ -172,7 +179,7 @@ def test_a_target_with_eight_connections_is_enough_beside_an_application(
 ) -> None:
     with installed(
         *(source_server, small_server, valkey_server, tmp_path),
-        own_roles=True, PG_BIN_DIR=str(FOLDER), RESTORE_METHOD=method,
+        own_roles=True, PG_BIN_DIR=str(FOLDER), RESTORE_METHOD=method, FULL_RUNS="true",
     ) as found:  # fmt: skip
         assert found.run_here()["outcome"] == "succeeded"
         with occupy(found, 2):

@@ -169,7 +169,7 @@ def runs_table(runs: Any) -> Any:
     rows = [
         (
             run.run_id,
-            run.outcome or "going on",
+            f"{run.outcome or 'going on'}{', unchanged' if run.unchanged else ''}",
             instant(run.started_at),
             seconds(run.duration_s),
             megabytes(run.dump_bytes),

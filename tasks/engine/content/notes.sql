@@ -15,6 +15,17 @@ WITH own AS (
     ('encoding', pg_encoding_to_char(d.encoding)), ('collate', d.datcollate::text), ('ctype', d.datctype::text)
   ) setting (name, value)
   WHERE d.datname = current_database()
+  UNION ALL
+  -- Which content is blind to, and `INSERT INTO t VALUES` is not.
+  SELECT 'column order', coalesce(sum(hashtextextended(listed COLLATE "C", 0)), 0)::text
+  FROM (
+    SELECT array_to_json(ARRAY[n.nspname::text, c.relname::text] || array_agg(a.attname::text ORDER BY a.attnum))::text
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid
+    WHERE c.relkind IN ('r', 'p', 'f', 'c') AND n.oid IN (SELECT oid FROM own) AND a.attnum > 0 AND NOT a.attisdropped
+      AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
+                      AND d.objsubid = 0 AND d.deptype = 'e')
+    GROUP BY n.nspname, c.relname
+  ) relation (listed)
 ), catalog (name, used) AS (VALUES
   ('pg_proc', EXISTS (SELECT FROM pg_proc WHERE pronamespace IN (SELECT oid FROM own))),
   ('pg_operator', EXISTS (SELECT FROM pg_operator WHERE oprnamespace IN (SELECT oid FROM own))),

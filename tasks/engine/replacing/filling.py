@@ -56,11 +56,11 @@ def fill(run: Run, connection: Connection, what: Replacement) -> list[str]:
     return notes
 
 
-def read_only_statement(what: Replacement, database: str) -> str | None:
+def read_only_statement(read_only: bool | None, database: str) -> str | None:
     """A default of the database: whoever means to write can still say so, an application by mistake cannot."""
-    if what.read_only is None:
+    if read_only is None:
         return None
-    change = "SET default_transaction_read_only = on" if what.read_only else "RESET default_transaction_read_only"
+    change = "SET default_transaction_read_only = on" if read_only else "RESET default_transaction_read_only"
     return f"ALTER DATABASE {identifier(database)} {change}"
 
 

@@ -69,7 +69,7 @@ class Swap:
         with target.open(incoming, autocommit=True) as connection:
             self.notes += fill(self.run, connection, self.what)
         self.notes += carry_over.apply_properties(self._server, self.what.properties, incoming)
-        if statement := read_only_statement(self.what, incoming):
+        if statement := read_only_statement(self.what.read_only, incoming):
             self._server.exec_driver_sql(statement)
 
     def prove(self) -> Content:
@@ -118,8 +118,8 @@ def drop_databases(run: Run, *names: str) -> None:
 
 
 def drop_own_databases(run: Run) -> None:
-    """The run's databases beside the target, whichever of them is there. Nothing with in_place, which makes none."""
-    if run.facts.get("method") == "swap":
+    """The run's databases beside the target, whichever of them is there. Nothing where the run makes none."""
+    if run.facts.get("method") == "swap" and not run.nothing_loaded:
         drop_databases(run, run.incoming_name, run.previous_name)
 
 

@@ -1,0 +1,148 @@
+"""The safety backup that need not be made: the last copy's dump, where the target provably holds just that still.
+
+It is the same file under a second name. What the target holds is read under one snapshot all the same.
+"""
+
+import logging
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import replace
+from operator import attrgetter
+from pathlib import Path
+from typing import Any
+
+from tasks.engine.content import Content, compare_content, content_digest, read_content
+from tasks.engine.content.session import catch_up
+from tasks.engine.errors import DumpRefused, StorageFull
+from tasks.engine.faultpoints import fault_point
+from tasks.engine.grants import grants_from_json
+from tasks.engine.loading import demand_unchanged
+from tasks.engine.manifest import Manifest, read_manifest, write_manifest
+from tasks.engine.mark import Mark
+from tasks.engine.run import Run
+from tasks.engine.snapshot import Snapshot
+from tasks.engine.storage import (
+    form_of,
+    has_no_links,
+    is_regular,
+    manifest_path,
+    part_path,
+    publish_part,
+    remove_file,
+    told_when_full,
+)
+
+log = logging.getLogger(__name__)
+
+_PARTS = attrgetter("tables", "sequences", "objects", "large_objects")
+_PUBLIC = ("schema", ("public",))
+
+
+def link_last_dump(run: Run, snapshot: Snapshot, described: Mapping[str, Any]) -> Manifest | None:
+    """`backup_safety_<stamp>.sql` as a second name of the last copy's dump, with its manifest; None: make a real one.
+
+    snapshot: of the target, under which it can be dumped afterwards. described: what its manifest says beside content.
+    """
+    last = _last_dump(run, snapshot.before.mark)
+    if last is None:
+        return None
+    run.progress.begin("reading what stands there")
+    why = None if last.privileges else _rights_beyond_the_dump(described)
+    if why is None:
+        content = read_content(snapshot.connection, progress=run.progress.tables_done, privileges=last.privileges)
+        catch_up(snapshot.connection)
+        why = _difference(run, last, content)
+    if why is not None:
+        log.info("the last dump is no safety backup: %s", why, extra={"event": "not_linked"})
+        return None
+    return _linked(run, last, content, described)
+
+
+def _last_dump(run: Run, mark: Mark | None) -> Manifest | None:
+    """The dump of the copy that the target's mark names, as its manifest tells; whether it is whole is seen later."""
+    if mark is None or mark.adopted or mark.promoted or mark.restored or run.settings.full_runs:
+        return None
+    record = run.journal.run(mark.run_id)
+    if record is None or record.outcome != "succeeded" or "source_dump" not in record.facts:
+        return None
+    dump = run.paths.directory / Path(record.facts["source_dump"]["file"]).name
+    if form_of(dump.name) != run.paths.safety_form or not is_regular(dump):  # also: encrypted, to a key of somebody's
+        return None
+    try:
+        manifest = read_manifest(manifest_path(dump))
+    except DumpRefused:
+        return None
+    known = (manifest.run_id, manifest.file, manifest.content_digest, manifest.kind)
+    return manifest if known == (mark.run_id, dump.name, mark.content_digest, "source") else None
+
+
+def _rights_beyond_the_dump(described: Mapping[str, Any]) -> str | None:
+    """Whether a dump without owners and privileges would lose any of the target's: all it makes is ours alone."""
+    usual = ("CREATE", "USAGE") if int(described["server_version"].partition(".")[0]) < 15 else ("USAGE",)
+    for each in grants_from_json(described["grants"]).objects:
+        if each.identity == _PUBLIC:
+            given = {(right.grantee, right.privilege, right.grantable) for right in each.added}
+            if given == {("public", privilege, False) for privilege in usual} and not each.removed:
+                continue
+        return f"the target has owners or privileges that it lacks, of the {each.kind} {'.'.join(each.name)} for one"
+    return None
+
+
+def _difference(run: Run, last: Manifest, content: Content) -> str | None:
+    if content_digest(content) != last.content_digest:
+        return "the target holds something else"
+    order = (content.notes or {}).get("column order")
+    if order is None or order != (last.content.notes or {}).get("column order"):
+        return "the columns of a table come in another order"
+    if _PARTS(content) == _PARTS(last.content):  # to the letter: nobody need be asked
+        return None
+    with run.target.open() as connection:
+        differences = compare_content(last.content, content, connection)
+    return differences[0] if differences else None
+
+
+def _linked(run: Run, last: Manifest, content: Content, described: Mapping[str, Any]) -> Manifest | None:
+    source, final = run.paths.directory / last.file, run.paths.safety_dump
+    part = part_path(final)
+    try:
+        _second_name(source, part)
+        run.progress.begin("reading the last dump again")
+        demand_unchanged(part, sha256=last.sha256)  # under its new name: nobody exchanges it any more
+        manifest = replace(
+            last,
+            kind="safety",
+            run_id=run.id,
+            stamp=run.stamp,
+            file=final.name,
+            content=content,
+            same_as=last.file,
+            **described,
+        )
+        run.watch.check()
+        publish_part(part, final)
+        run.keep(dump_ways={**run.facts.get("dump_ways", {}), final.name: f"the same file as {last.file}"})
+        fault_point("safety.linked")
+        write_manifest(manifest, manifest_path(final))
+    except StorageFull:
+        raise
+    except (DumpRefused, OSError) as error:
+        log.warning("the last dump is no safety backup: %s", error, extra={"event": "not_linked"})
+        return None
+    finally:
+        if part.exists():
+            remove_file(part)
+    log.info("BACKUP_STORAGE made %s (no new file: it is %s)", final.name, last.file, extra={"event": "file_linked"})
+    return manifest
+
+
+def _second_name(source: Path, name: Path) -> None:
+    """A hard link; a copy where the disk knows none."""
+    try:
+        os.link(source, name, follow_symlinks=False)
+    except OSError as error:
+        if not has_no_links(error):
+            raise
+        with told_when_full(name):
+            shutil.copyfile(source, name)
+            name.chmod(0o600)

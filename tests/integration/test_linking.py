@@ -1,0 +1,228 @@
+"""The last copy's dump as the next run's safety backup: where it is one, where it is none, and a rollback from it."""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyrage
+import pytest
+
+from tasks.engine import stewardship
+from tasks.engine.connections import Server
+from tasks.engine.examining import demand_whole
+from tasks.engine.progress import Progress
+from tasks.engine.watch import Watch
+from tests.support import oracle
+from tests.support.held import held_at
+from tests.support.installation import CHANGES, Installation, ask, installed, tell
+from worker.demo.servers import PostgresServer, ValkeyServer
+
+SCHEMA = """
+    CREATE UNLOGGED TABLE scratch (id int PRIMARY KEY); INSERT INTO scratch VALUES (1);
+    CREATE TABLE marks (kind varchar CHECK (kind IN ('a', 'b')), points int CHECK (points > 0));
+    INSERT INTO marks VALUES ('a', 1);
+    CREATE MATERIALIZED VIEW counted AS SELECT count(*) FROM users;
+"""
+WRITE = "UPDATE users SET display_name = 'written by somebody' WHERE id = 4"
+
+
+@pytest.fixture(params=["swap", "in_place"])
+def method(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def installation(
+    source_server: PostgresServer, target_server: PostgresServer, valkey_server: ValkeyServer, tmp_path: Path
+) -> Iterator[Installation]:
+    """Roles without superuser's rights, and a first copy."""
+    with installed(source_server, target_server, valkey_server, tmp_path, own_roles=True) as made:
+        made.on_source(SCHEMA)
+        copied(made)
+        yield made
+
+
+def copied(installation: Installation, **others: str) -> dict[str, Any]:
+    """A run that succeeds; its report."""
+    report = installation.run_here(**others)
+    assert (report["outcome"], report["error"]) == ("succeeded", None)
+    assert installation.leftovers() == []
+    return report
+
+
+def dump_of(installation: Installation, kind: str, report: dict[str, Any]) -> Path:
+    return installation.backup_dir / str(report[f"{kind}_dump"]["file"])
+
+
+def target_of(installation: Installation) -> Server:
+    url = installation.settings().target
+    return Server(role="target", url=url, application_name="test", watch=Watch("test", 60))
+
+
+def newest(installation: Installation) -> Path:
+    return max(installation.backup_dir.glob("source_db_backup_*.sql"))
+
+
+def test_the_last_dump_is_the_safety_backup_while_the_target_holds_just_that(
+    installation: Installation, caplog: pytest.LogCaptureFixture
+) -> None:
+    last = newest(installation)
+    before = oracle.take(installation.target)
+    installation.on_source(CHANGES)
+    with caplog.at_level("INFO"):
+        report = copied(installation)
+    safety = dump_of(installation, "safety", report)
+    assert safety.samefile(last)
+    assert report["safety_dump"]["same_as"] == last.name
+    assert f"BACKUP_STORAGE made {safety.name} (no new file: it is {last.name})" in caplog.text
+    assert f"the same file as {last.name}" in report["steps"][2]["summary"]
+    manifest = demand_whole(safety, Progress(), ())
+    assert (manifest.kind, manifest.run_id, manifest.stamp) == ("safety", report["run_id"], report["stamp"])
+    assert installation.differences() == []
+    last.unlink()  # it expires under its own name only
+    assert oracle.differences(oracle.of_dump(safety, on=installation.target_server.dsn()), before) == []
+
+
+REAL: dict[str, Callable[[Installation], Any]] = {
+    "a byte of the file is another": lambda one: flip(newest(one)),
+    "the file is gone": lambda one: newest(one).unlink(),
+    "another file stands under its name": lambda one: newest(one).write_text("-- nothing"),
+    "its manifest is gone": lambda one: newest(one).with_suffix(".manifest.json").unlink(),
+    "its manifest is another's": lambda one: exchanged(newest(one).with_suffix(".manifest.json")),
+    "a grant": lambda one: one.on_target("GRANT SELECT ON marks TO pg_monitor"),
+    "a grant that was taken away": lambda one: one.on_target(
+        f"REVOKE DELETE ON marks FROM {one.roles and one.roles.name}"
+    ),
+    "the rights of public": lambda one: one.on_target("GRANT CREATE ON SCHEMA public TO PUBLIC"),
+    "rights by default": lambda one: one.on_target(
+        f"ALTER DEFAULT PRIVILEGES FOR ROLE {one.roles and one.roles.name} GRANT SELECT ON TABLES TO pg_monitor"
+    ),
+    "another owner": lambda one: one.on_target("ALTER TABLE marks OWNER TO postgres; GRANT ALL ON marks TO public"),
+    "rows of an unlogged table": lambda one: one.on_target("DELETE FROM scratch"),
+    "the text of a constraint": lambda one: one.on_target(
+        "ALTER TABLE marks DROP CONSTRAINT marks_points_check; "
+        "ALTER TABLE marks ADD CONSTRAINT marks_points_check CHECK (points > -1)"
+    ),
+}
+
+
+@pytest.mark.parametrize("what", REAL)
+def test_a_real_safety_backup_is_made_where_the_last_dump_would_not_bring_all_of_it_back(
+    installation: Installation, what: str
+) -> None:
+    REAL[what](installation)
+    before = oracle.take(installation.target)
+    installation.on_source("UPDATE users SET display_name = 'x' WHERE id = 3")
+    report = installation.run_here(FULL_RUNS="false")
+    assert report["outcome"] == "succeeded", report["error"]
+    assert report["safety_dump"]["same_as"] is None
+    safety = dump_of(installation, "safety", report)
+    assert safety.stat().st_nlink == 1
+    assert oracle.differences(oracle.of_dump(safety, on=installation.target_server.dsn()), before) == []
+    assert installation.leftovers() == []
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[content.index(b"@example")] ^= 1
+    path.write_bytes(content)
+
+
+def exchanged(path: Path) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), "run_id": "another's"}))
+
+
+def test_neither_another_form_nor_another_memory_nor_a_key_of_others_nor_the_setting_allow_it(
+    installation: Installation, tmp_path: Path
+) -> None:
+    key = str(pyrage.x25519.Identity.generate().to_public())
+    for others in (
+        {"FULL_RUNS": "true"},
+        {"DUMP_COMPRESSION": "zstd"},
+        {"BACKUP_DIR": str(tmp_path / "another host")},
+    ):
+        assert copied(installation, **others)["safety_dump"]["same_as"] is None, others
+    compressed = {"DUMP_COMPRESSION": "zstd"}
+    copied(installation, **compressed)
+    assert copied(installation, **compressed)["safety_dump"]["same_as"].endswith(".sql.zst")
+    copied(installation, ENCRYPT_TO=key)
+    assert copied(installation, ENCRYPT_TO=key)["safety_dump"]["same_as"] is None
+    stewardship.adopt(target_of(installation), now=datetime.now(UTC))
+    assert copied(installation)["safety_dump"]["same_as"] is None
+
+
+def test_it_is_copied_where_the_disk_knows_no_hard_links(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    last = newest(installation)
+    monkeypatch.setattr(os, "link", refused)
+    report = copied(installation)
+    safety = dump_of(installation, "safety", report)
+    assert report["safety_dump"]["same_as"] == last.name
+    assert (safety.read_bytes(), safety.samefile(last)) == (last.read_bytes(), False)
+    assert safety.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["", "what swap replaced is gone"])
+def test_a_rollback_from_it_brings_back_content_rights_and_mark_exactly(
+    installation: Installation, method: str, *, lost: bool
+) -> None:
+    role = installation.roles.name if installation.roles else ""
+    name = installation.target_name
+    installation.on_target(
+        f"ALTER DATABASE {name} SET work_mem = '5MB'; GRANT CONNECT ON DATABASE {name} TO pg_monitor"
+    )
+    before, mark = installation.fingerprint(), installation.comment()
+    rights = rights_in(installation)
+    installation.on_source(CHANGES)
+    with held_at(installation, "publish.after", RESTORE_METHOD=method) as held:
+        installation.on_target(WRITE)
+        if lost and method == "swap":
+            (previous,) = ask(
+                installation.target_server.dsn(),
+                f"SELECT datname FROM pg_database WHERE starts_with(datname, '{name}__previous')",
+            )
+            tell(installation.target_server.dsn(), f'DROP DATABASE "{previous[0]}" WITH (FORCE)')
+    report = held.report
+    assert report["safety_dump"]["same_as"] is not None
+    assert report["outcome"] == "rolled_back", report["error"]
+    assert (installation.fingerprint(), installation.comment(), rights_in(installation)) == (before, mark, rights)
+    owners = "SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname IN ('public', 'audit')"
+    assert ask(installation.target, owners) == [(role,)]
+    assert installation.leftovers() == []
+    copied(installation, RESTORE_METHOD=method)
+    assert installation.differences() == []
+
+
+def rights_in(installation: Installation) -> list[Any]:
+    """Everybody's rights on everything, the database's own among them."""
+    return ask(
+        installation.target,
+        "SELECT 'r', relname::text, relowner::regrole::text, relacl::text FROM pg_class "
+        "WHERE relnamespace IN ('public'::regnamespace, 'audit'::regnamespace) "
+        "UNION ALL SELECT 'n', nspname, nspowner::regrole::text, nspacl::text FROM pg_namespace "
+        "WHERE nspname IN ('public', 'audit') "
+        "UNION ALL SELECT 'd', datname, datdba::regrole::text, datacl::text FROM pg_database "
+        "WHERE datname = current_database() "
+        "UNION ALL SELECT 'f', proname, proowner::regrole::text, proacl::text FROM pg_proc "
+        "WHERE pronamespace IN ('public'::regnamespace, 'audit'::regnamespace) ORDER BY 1, 2, 3, 4",
+    )
+
+
+def test_a_run_that_dies_before_the_file_has_its_manifest_leaves_nothing_that_is_in_the_way(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, mark = installation.fingerprint(), installation.comment()
+    monkeypatch.setenv("RNS_FAULT", "safety.linked=raise")
+    report = installation.run_here()
+    assert (report["outcome"], "broken on purpose" in report["error"]) == ("failed", True)
+    monkeypatch.delenv("RNS_FAULT")
+    assert (installation.fingerprint(), installation.comment()) == (before, mark)
+    assert installation.leftovers() == []
+    assert copied(installation)["safety_dump"]["same_as"] is not None

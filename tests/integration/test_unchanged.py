@@ -1,0 +1,369 @@
+"""Runs against a copy that holds everything already: nothing is loaded, and nothing that was written there is lost."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+
+from tasks.engine import stewardship
+from tasks.engine.connections import Server
+from tasks.engine.watch import Watch
+from tests.support.held import held_at
+from tests.support.installation import Installation, ask, installed, tell
+from tests.support.workers import gate, has_come, wait_until
+from worker.demo.servers import PostgresServer, ValkeyServer
+
+# What each of the cases below changes, and what no proof looks at.
+SCHEMA = """
+    CREATE UNLOGGED TABLE scratch (id int PRIMARY KEY, note text); INSERT INTO scratch VALUES (1, 'x'), (2, 'y');
+    CREATE TABLE pairs (a int, b int); INSERT INTO pairs VALUES (1, 2);
+    CREATE TABLE parts (kind text CHECK (kind IN ('a', 'b'))) PARTITION BY LIST (kind);
+    CREATE TABLE parts_a PARTITION OF parts FOR VALUES IN ('a'); INSERT INTO parts VALUES ('a');
+"""
+WRITE = "SET TRANSACTION READ WRITE; UPDATE users SET display_name = 'written by somebody' WHERE id = 4"
+WRITTEN = "SELECT count(*) FROM users WHERE display_name = 'written by somebody'"
+LOADING = (
+    "CREATE DATABASE",
+    "CREATE TABLE",
+    "DROP SCHEMA",
+    "DROP DATABASE",
+    "FROM stdin",
+    "RENAME TO",
+    "EXCLUSIVE MODE",
+)
+Method = str
+
+
+@pytest.fixture(params=["swap", "in_place"])
+def method(request: pytest.FixtureRequest) -> Method:
+    return str(request.param)
+
+
+@pytest.fixture
+def installation(
+    source_server: PostgresServer, target_server: PostgresServer, valkey_server: ValkeyServer, tmp_path: Path
+) -> Iterator[Installation]:
+    with installed(source_server, target_server, valkey_server, tmp_path) as made:
+        made.on_source(SCHEMA)
+        yield made
+
+
+@pytest.fixture(scope="module")
+def lasting(
+    source_server: PostgresServer,
+    target_server: PostgresServer,
+    valkey_server: ValkeyServer,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Installation]:
+    """With a copy, for tests that leave a right one behind."""
+    with installed(source_server, target_server, valkey_server, tmp_path_factory.mktemp("unchanged")) as made:
+        made.on_source(SCHEMA)
+        made.on_source("CREATE VIEW ones AS SELECT 1 AS one")
+        made.on_source("CREATE COLLATION theirs (provider = builtin, locale = 'C.UTF-8')")
+        made.on_source("ALTER TABLE pairs ADD t text COLLATE theirs")
+        copied(made)
+        yield made
+
+
+def copied(installation: Installation, **others: str) -> dict[str, Any]:
+    """A run that succeeds; its report."""
+    report = installation.run_here(**others)
+    assert (report["outcome"], report["error"]) == ("succeeded", None)
+    assert installation.leftovers() == []
+    return report
+
+
+def way(report: dict[str, Any]) -> tuple[str, str]:
+    return report["way"], report["way_reason"]
+
+
+def tables(installation: Installation) -> list[Any]:
+    """Which tables stand in the target, as files."""
+    query = "SELECT oid, relname, relfilenode FROM pg_class WHERE relnamespace = 'public'::regnamespace ORDER BY 1"
+    return ask(installation.target, query)
+
+
+def target_of(installation: Installation) -> Server:
+    url = installation.settings().target
+    return Server(role="target", url=url, application_name="test", watch=Watch("test", 60))
+
+
+@contextmanager
+def everything_logged(server: PostgresServer) -> Iterator[Callable[[], str]]:
+    """The server writes each statement into its log; gives what it has written since."""
+    tell(server.dsn(), "ALTER SYSTEM SET log_statement = 'all'")
+    tell(server.dsn(), "SELECT pg_reload_conf()")
+    began = server.log.stat().st_size
+    try:
+        yield lambda: server.log.read_bytes()[began:].decode(errors="replace")
+    finally:
+        tell(server.dsn(), "ALTER SYSTEM RESET log_statement")
+        tell(server.dsn(), "SELECT pg_reload_conf()")
+
+
+def test_nothing_is_loaded_when_nothing_changed_and_all_is_told_as_of_any_run(
+    installation: Installation, method: Method, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = copied(installation, RESTORE_METHOD=method)
+    assert way(first) == (method, "no copy of ours stands there yet")
+    before, found = tables(installation), installation.fingerprint()
+    caplog.clear()
+    with everything_logged(installation.target_server) as logged, caplog.at_level("INFO"):
+        second = copied(installation, RESTORE_METHOD=method)
+        text = logged()
+    assert way(second) == ("unchanged", f"nothing changed since the copy of {first['source_dump']['taken_at']}")
+    assert "COMMENT ON DATABASE" in text
+    assert [word for word in LOADING if word in text] == []
+    assert (tables(installation), installation.fingerprint()) == (before, found)
+    assert installation.differences() == []
+    assert second["backup_stats"] == second["source_stats"] == first["source_stats"]
+    assert "✅ Railway backup database restored successfully: nothing changed, so nothing was loaded" in caplog.text
+    mark = json.loads(installation.comment() or "")
+    assert (mark["run_id"], mark["snapshot_at"]) == (second["run_id"], second["source_dump"]["taken_at"])
+    files = {path.name for path in installation.backup_dir.glob("*.sql")}
+    assert {f"source_db_backup_{second['stamp']}.sql", f"backup_safety_{second['stamp']}.sql"} <= files
+    installation.on_source("UPDATE users SET display_name = 'changed' WHERE id = 3")
+    assert way(copied(installation, RESTORE_METHOD=method))[0] == method
+    assert installation.differences() == []
+
+
+CHANGES = {
+    "one row": ("UPDATE users SET display_name = 'x' WHERE id = 3", "table public.users: some of its 57 rows were"),
+    "a row of a partition": ("INSERT INTO parts VALUES ('a')", "table public.parts_a had 1 rows and has 2"),
+    "rows of an unlogged table": ("UPDATE scratch SET note = 'z' WHERE id = 2", "table public.scratch: rows differ"),
+    "a sequence": ("SELECT nextval('users_id_seq')", "sequence public.users_id_seq moved from 57 to 58"),
+    "an index": ("CREATE INDEX added ON users (country)", "index public.added is new"),
+    "a default": ("ALTER TABLE scratch ALTER note SET DEFAULT 'x'", "since the last copy: definitions only"),
+    "a view's text": ("CREATE OR REPLACE VIEW ones AS SELECT 2 AS one", "view query public.ones"),
+    "a comment": ("COMMENT ON TABLE pairs IS 'new'", "definitions only"),
+    "a large object": ("SELECT lo_from_bytea(4711, 'x')", "large objects: there were 0, there are 1"),
+    "the order of columns": (
+        "ALTER TABLE pairs RENAME a TO c; ALTER TABLE pairs RENAME b TO a; ALTER TABLE pairs RENAME c TO b; "
+        "UPDATE pairs SET a = b, b = a",
+        "the columns of a table come in another order",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_whatever_changed_the_dump_is_loaded_and_it_is_said_why(lasting: Installation, what: str) -> None:
+    statement, said = CHANGES[what]
+    lasting.on_source(statement)
+    report = copied(lasting)
+    assert report["way"] == "swap"
+    assert said in report["way_reason"]
+    assert lasting.differences() == []
+    order = "SELECT attname FROM pg_attribute WHERE attrelid = 'pairs'::regclass AND attnum > 0 ORDER BY attnum"
+    assert ask(lasting.target, order) == ask(lasting.source, order)
+
+
+UNDONE_BY_A_LOAD = {
+    "rows that a crash has emptied": ("DELETE FROM scratch", "table public.scratch holds 0 rows, expected 2"),
+    "another owner": ("ALTER TABLE pairs OWNER TO pg_monitor", "an object belongs to another role than ours"),
+    "no statistics": (
+        "UPDATE pg_class SET reltuples = -1 WHERE oid = 'public.pairs'::regclass",
+        "the table pairs was never analysed",
+    ),
+    "another version of a collation": (
+        "UPDATE pg_collation SET collversion = '0' WHERE collname = 'theirs'",
+        "the server sorts by another version of the collation theirs than the copy's indexes",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", UNDONE_BY_A_LOAD)
+def test_what_a_load_would_put_right_at_the_target_is_put_right(lasting: Installation, what: str) -> None:
+    statement, said = UNDONE_BY_A_LOAD[what]
+    lasting.on_target(statement)
+    report = copied(lasting)
+    assert report["way"] == "swap"
+    assert said in report["way_reason"]
+    assert lasting.differences() == []
+    assert copied(lasting)["way"] == "unchanged"
+
+
+def test_a_materialised_view_is_computed_again_by_each_run(installation: Installation) -> None:
+    installation.on_source("CREATE MATERIALIZED VIEW counted AS SELECT count(*), now() AS at FROM users")
+    copied(installation)
+    at = ask(installation.target, "SELECT at FROM counted")
+    report = copied(installation)
+    assert way(report) == ("swap", "the materialised view counted is computed again by each load")
+    assert ask(installation.target, "SELECT at FROM counted") > at
+
+
+def test_an_adopted_database_and_one_that_the_operator_wants_loaded_are_loaded(installation: Installation) -> None:
+    copied(installation)
+    stewardship.adopt(target_of(installation), now=datetime.now(UTC))
+    assert "was adopted on" in way(copied(installation))[1]
+    assert way(copied(installation, FULL_RUNS="true")) == ("swap", "FULL_RUNS asks for it")
+    assert copied(installation)["way"] == "unchanged"
+
+
+def test_owners_and_privileges_count_where_they_are_kept(installation: Installation) -> None:
+    copied(installation, KEEP_OWNERS="true")
+    assert copied(installation, KEEP_OWNERS="true")["way"] == "unchanged"
+    installation.on_source("GRANT SELECT ON pairs TO pg_monitor; ALTER TABLE scratch OWNER TO pg_monitor")
+    report = copied(installation, KEEP_OWNERS="true")
+    assert report["way"] == "swap"
+    assert "privileges on table public.pairs" in report["way_reason"]
+    assert copied(installation, KEEP_OWNERS="true")["way"] == "unchanged"
+    assert "an object belongs to another role than ours" in way(copied(installation))[1]
+    assert copied(installation)["way"] == "unchanged"
+
+
+def test_grants_of_the_copy_stay_and_do_not_count_where_they_are_not_the_sources(installation: Installation) -> None:
+    copied(installation)
+    installation.on_target("GRANT SELECT ON pairs TO pg_monitor")
+    granted = "SELECT relacl::text FROM pg_class WHERE oid = 'pairs'::regclass"
+    before = ask(installation.target, granted)
+    assert copied(installation)["way"] == "unchanged"
+    assert ask(installation.target, granted) == before
+
+
+def test_a_copy_of_another_encoding_is_made_anew_by_swap_and_left_by_in_place(
+    source_server: PostgresServer, target_server: PostgresServer, valkey_server: ValkeyServer, tmp_path: Path
+) -> None:
+    with installed(source_server, target_server, valkey_server, tmp_path, application=False) as made:
+        tell(source_server.dsn(), f"DROP DATABASE {made.source_name}")
+        tell(
+            source_server.dsn(),
+            f"CREATE DATABASE {made.source_name} TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'",
+        )
+        made.on_source("CREATE TABLE t (a text); INSERT INTO t VALUES ('x')")
+        copied(made, RESTORE_METHOD="in_place")
+        assert copied(made, RESTORE_METHOD="in_place")["way"] == "unchanged"
+        report = copied(made, RESTORE_METHOD="swap")
+        assert way(report) == ("swap", "a load would make a database of another encoding, locale or tablespace")
+        assert copied(made, RESTORE_METHOD="swap")["way"] == "unchanged"
+
+
+def test_refusing_ordinary_writes_is_switched_on_and_off_although_nothing_is_loaded(
+    installation: Installation, method: Method
+) -> None:
+    copied(installation, RESTORE_METHOD=method)
+    for read_only in ("true", "true", "false"):
+        report = copied(installation, RESTORE_METHOD=method, COPY_READ_ONLY=read_only)
+        assert report["way"] == "unchanged"
+        with closing(psycopg2.connect(installation.target)) as connection, connection.cursor() as cursor:
+            cursor.execute("SHOW transaction_read_only")
+            assert cursor.fetchone() == ("on" if read_only == "true" else "off",)
+
+
+@pytest.mark.parametrize("instant", ["check_guards.done", "publish.before", "publish.after", "verify_target.middle"])
+def test_what_somebody_writes_meanwhile_stays_and_holds_this_run_and_the_next(
+    installation: Installation, method: Method, instant: str
+) -> None:
+    copied(installation, RESTORE_METHOD=method)
+    mark = installation.comment()
+    with held_at(installation, instant, RESTORE_METHOD=method, COPY_READ_ONLY="true") as held:
+        installation.on_target(WRITE)
+    report = held.report
+    if instant == "verify_target.middle":  # its snapshot was taken before: what is written later is the next run's
+        assert (report["outcome"], report["way"]) == ("succeeded", "unchanged")
+    else:
+        assert (report["outcome"], report["way"]) == ("held", "unchanged"), report["error"]
+        for word in ("table public.users: some of its 57 rows", "nothing was overwritten", "adopt", "promote"):
+            assert word in report["error"]
+        assert installation.comment() == mark
+        installation.on_target("DELETE FROM users WHERE false")  # as open to writes as before
+    assert ask(installation.target, WRITTEN) == [(1,)]
+    assert list(installation.backup_dir.glob("backup_rejected_*")) == []
+    assert installation.leftovers() == []
+    after = installation.run_here(RESTORE_METHOD=method)
+    assert (after["outcome"], "was written to since" in after["error"]) == ("held", True)
+    assert ask(installation.target, WRITTEN) == [(1,)]
+    stewardship.adopt(target_of(installation), now=datetime.now(UTC))
+    assert copied(installation, RESTORE_METHOD=method)["way"] == method
+    assert installation.differences() == []
+
+
+@pytest.mark.parametrize("instant", ["check_guards.done", "publish.after", "rollback.begin"])
+@pytest.mark.parametrize("decision", ["promote", "adopt"])
+def test_what_people_decide_meanwhile_stands(
+    installation: Installation,
+    monkeypatch: pytest.MonkeyPatch,
+    instant: str,
+    decision: str,
+) -> None:
+    copied(installation)
+    with held_at(installation, "check_guards.done") as held:
+        if instant == "rollback.begin":  # which asks for a reason to roll back
+            installation.on_target(WRITE)
+        if instant != "check_guards.done":
+            path = gate(installation, "decided")
+            monkeypatch.setenv("RNS_FAULT", f"{instant}=wait:{path}")
+            held.go_on()
+            wait_until(lambda: has_come(path) or held.is_over, f"the run to reach {instant}")
+        getattr(stewardship, decision)(target_of(installation), now=datetime.now(UTC))
+        monkeypatch.delenv("RNS_FAULT")
+        (installation.home / "decided.gate").touch()
+        decided = installation.comment()
+        report = held.report
+    if (decision, instant) == ("promote", "publish.after"):  # the copy is this run's, and equal
+        assert report["outcome"] == "succeeded"
+    else:
+        said = {"promote": ("held", "was promoted on"), "adopt": ("failed", "was adopted on")}[decision]
+        assert (report["outcome"], said[1] in report["error"]) == (said[0], True), report["error"]
+    assert installation.comment() == decided
+    assert installation.leftovers() == []
+
+
+@pytest.mark.parametrize(
+    ("instant", "outcome"),
+    [
+        ("restore_target.begin", "failed"),
+        ("publish.before", "rolled_back"),
+        ("publish.after", "succeeded"),
+        ("verify_target.begin", "succeeded"),
+        ("verified.before_journal", "succeeded"),
+        ("finish.begin", "succeeded"),
+    ],
+)
+def test_a_run_that_fails_on_the_way_ends_true_and_the_next_one_works(
+    lasting: Installation, monkeypatch: pytest.MonkeyPatch, method: Method, instant: str, outcome: str
+) -> None:
+    before, mark = lasting.fingerprint(), lasting.comment()
+    monkeypatch.setenv("RNS_FAULT", f"{instant}=raise")
+    report = lasting.run_here(RESTORE_METHOD=method)
+    monkeypatch.delenv("RNS_FAULT")
+    assert (report["outcome"], report.get("way", "unchanged")) == (outcome, "unchanged"), report["error"]
+    assert lasting.fingerprint() == before
+    renewed = json.loads(lasting.comment() or "")["run_id"] == report["run_id"]
+    assert renewed if outcome == "succeeded" else lasting.comment() == mark
+    assert lasting.leftovers() == []
+
+
+def test_somebody_elses_copy_made_meanwhile_is_left_alone(
+    lasting: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with held_at(lasting, "publish.before") as held:
+        monkeypatch.delenv("RNS_FAULT")
+        theirs = lasting.run_here(BACKUP_DIR=str(tmp_path / "elsewhere"))
+        assert theirs["outcome"] == "succeeded"
+    assert (held.report["outcome"], "only one installation" in held.report["error"]) == ("failed", True)
+    assert json.loads(lasting.comment() or "")["run_id"] == theirs["run_id"]
+
+
+def test_a_target_that_was_away_while_it_was_verified_is_no_reason_to_undo_anything(
+    lasting: Installation, caplog: pytest.LogCaptureFixture
+) -> None:
+    with held_at(lasting, "verify_target.begin") as held, caplog.at_level("INFO"):
+        lasting.target_server.stop()
+        held.go_on()
+        wait_until(lambda: "the verification waits" in caplog.text, "the verification to wait")
+        lasting.target_server.start()
+    assert (held.report["outcome"], held.report["way"]) == ("succeeded", "unchanged")
+    assert "ROLLING BACK" not in caplog.text
+
+
+def test_a_crash_that_empties_unlogged_tables_meanwhile_is_nobodys_write(lasting: Installation) -> None:
+    with held_at(lasting, "verify_target.begin") as held:
+        lasting.on_target("DELETE FROM scratch")  # as recovery does
+    assert (held.report["outcome"], held.report["way"]) == ("succeeded", "unchanged")
+    assert copied(lasting)["way"] == "swap"
+    assert lasting.differences() == []

@@ -192,7 +192,10 @@ def _worth_another_try(error: psycopg2.Error) -> bool:
 def opened_ahead(
     server: Server, database: str, *, repeatable: bool = False
 ) -> Iterator[Callable[[], AbstractContextManager[Connection]]]:
-    """Open a session beside other work; what comes back waits for it, and closes it when it is left."""
+    """Open a session beside other work; what comes back waits for it, and closes it when it is left.
+
+    Where that failed, as on a server that had no connection left, it is opened then.
+    """
     session = ExitStack()
     try:
         with beside(
@@ -202,7 +205,11 @@ def opened_ahead(
             @contextmanager
             def opened() -> Iterator[Connection]:
                 with session:
-                    yield opening.result()
+                    try:
+                        connection = opening.result()
+                    except ServerUnreachable:
+                        connection = session.enter_context(server.open(database, repeatable=repeatable))
+                    yield connection
 
             yield opened
     finally:

@@ -64,9 +64,9 @@ class Swap:
         _drop(self._server, [incoming])
         self._create(self._server, incoming)
         fault_point("swap.created")
-        self._proving = self._sessions.enter_context(opened_ahead(target, incoming, repeatable=True))
-        self._clearing = self._sessions.enter_context(_way_cleared(self.run))
-        with target.open(incoming, autocommit=True) as connection:
+        with target.open(incoming, autocommit=True) as connection:  # first: it cannot wait for a connection, they can
+            self._proving = self._sessions.enter_context(opened_ahead(target, incoming, repeatable=True))
+            self._clearing = self._sessions.enter_context(_way_cleared(self.run))
             self.notes += fill(self.run, connection, self.what)
         self.notes += carry_over.apply_properties(self._server, self.what.properties, incoming)
         if statement := read_only_statement(self.what.read_only, incoming):
@@ -158,17 +158,19 @@ def _in_one_transaction(run: Run, connection: Connection, clearing: Clearing, st
 @contextmanager
 def _way_cleared(run: Run) -> Iterator[Clearing]:
     """A second session, opened beside other work. While inside what comes back, it ends all sessions in the run's
-    databases, again and again: a pool reconnects at once.
+    databases, again and again: a pool reconnects at once. Where no connection is free, one is waited for.
     """
     names = [run.target_name, run.incoming_name, run.previous_name]
     begun, over = threading.Event(), threading.Event()
 
     def clear() -> None:
-        with suppress(BackupError), _open_maintenance(run) as connection:
-            begun.wait()
-            while not over.is_set():
-                connection.exec_driver_sql(_END_SESSIONS_OF, {"names": names})
-                time.sleep(_POLL_S)
+        while not over.is_set():
+            with suppress(BackupError), _open_maintenance(run) as connection:
+                begun.wait()
+                while not over.is_set():
+                    connection.exec_driver_sql(_END_SESSIONS_OF, {"names": names})
+                    time.sleep(_POLL_S)
+            time.sleep(_POLL_S)
 
     with beside(clear, name="clearing the way") as clearer:
 

@@ -59,13 +59,14 @@ def run_tool(
         )
     except OSError as error:
         raise ToolFailed(f"{tool} could not be started: {error.strerror}", tool=tool) from error
-    with process, watch.covering(lambda: end_group(process.pid)):
-        reader = threading.Thread(target=_read_lines, args=(process, lines, on_stderr), daemon=True)
-        reader.start()
+    with process:  # whose end it waits for
         try:
-            status = process.wait()
+            with watch.covering(lambda: end_group(process.pid)):
+                reader = threading.Thread(target=_read_lines, args=(process, lines, on_stderr), daemon=True)
+                reader.start()
+                status = process.wait()
         finally:
-            end_group(process.pid)
+            end_group(process.pid)  # also when the watch was over before the program had begun
         reader.join(5)
     watch.check()
     if status != 0:

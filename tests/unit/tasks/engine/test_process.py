@@ -64,3 +64,13 @@ def test_a_program_over_the_limit_is_ended_with_its_children(tmp_path: Path) -> 
     while alive(grandchild) and time.monotonic() < deadline:
         threading.Event().wait(0.02)
     assert not alive(grandchild)
+
+
+def test_a_program_whose_watch_is_over_before_it_has_begun_is_ended(tmp_path: Path) -> None:
+    """It is waited for: one that sleeps would keep a step that has failed already until it wakes."""
+    mark, watch = tmp_path / "went on", Watch("step", 60)
+    watch.fail(ToolFailed("the other one failed", tool="pg_dump"))
+    program = f"import pathlib, time; time.sleep(5); pathlib.Path({str(mark)!r}).touch()"
+    with pytest.raises(ToolFailed, match="the other one failed"):
+        run_tool(python(program), env=tool_environment({}), watch=watch)
+    assert not mark.exists()

@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
+from tasks.engine.background import in_background
 from tasks.engine.lease import Lease, LockUnavailable
 from tasks.engine.progress import Position
 from tasks.means import Means, Observer
 from tasks.pipeline import run_here, stop_here
-from worker.background import in_background
 from worker.display import Steps
 
 log = logging.getLogger(__name__)

@@ -13,8 +13,8 @@ from celery import Celery
 from redis.exceptions import AuthenticationError
 
 from config.celery import QUEUE, impatient_options
+from tasks.engine.background import in_background
 from tasks.engine.errors import BackupError
-from worker.background import in_background
 
 PATIENCE_S = 15.0
 _ANSWER_S = (0.7, 2.5)

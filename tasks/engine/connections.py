@@ -14,7 +14,7 @@ from sqlalchemy.pool import NullPool
 
 from config.logs import mask
 from config.urls import DatabaseUrl
-from tasks.engine.beside import beside
+from tasks.engine.background import beside
 from tasks.engine.errors import BackupError, ServerUnreachable, StorageFull
 from tasks.engine.session import Session
 from tasks.engine.watch import Watch, cut_socket

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from tasks.engine.beside import beside
+from tasks.engine.background import beside
 from tasks.engine.connections import Server, ask, raw_connection
 from tasks.engine.dumping import CLUSTER, DATABASE, identity_of
 from tasks.engine.errors import BackupError

@@ -11,7 +11,7 @@ import psycopg2
 import sqlalchemy
 from sqlalchemy.engine import Connection
 
-from tasks.engine.beside import beside
+from tasks.engine.background import beside
 from tasks.engine.connections import Server, ask
 from tasks.engine.content.catalog import read_relations
 from tasks.engine.errors import BackupError, SourceBusy

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.engine import Connection
 
-from tasks.engine.beside import beside
+from tasks.engine.background import beside
 from tasks.engine.content import Content, compare_content, describe_changes, read_content, statistics
 from tasks.engine.errors import FenceBroken, Held, NotEqual, ServerUnreachable
 from tasks.engine.faultpoints import fault_point

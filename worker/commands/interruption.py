@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from rich.text import Text
 
-from worker.background import in_background
+from tasks.engine.background import in_background
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -12,7 +12,7 @@ import psycopg2
 from sqlalchemy.engine import Connection
 
 from tasks.engine import carry_over
-from tasks.engine.beside import beside
+from tasks.engine.background import beside
 from tasks.engine.connections import opened_ahead, raw_connection
 from tasks.engine.content import Content, read_content
 from tasks.engine.errors import BackupError

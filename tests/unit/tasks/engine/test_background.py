@@ -5,7 +5,7 @@ from contextvars import ContextVar
 
 import pytest
 
-from tasks.engine.beside import beside
+from tasks.engine.background import beside
 
 WHO: ContextVar[str] = ContextVar("who")
 

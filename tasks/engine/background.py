@@ -1,4 +1,4 @@
-"""Work that is done beside other work, in a thread of its own: two servers are waited for at the same time."""
+"""Work in a thread of its own: for whoever cannot wait for its end, or waits for two servers at the same time."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -10,9 +10,11 @@ from typing import TypeVar
 Found = TypeVar("Found")
 
 
-@contextmanager
-def beside(work: Callable[[], Found], *, name: str) -> "Iterator[Future[Found]]":
-    """Begin it, with the caller's log context; leaving waits for its end. What it raised is raised by `result()`."""
+def in_background(work: Callable[[], Found], *, name: str) -> "Future[Found]":
+    """Begin it, with the caller's log context. What it raised is raised by `result()`.
+
+    A daemon: a process that ends, or is interrupted, does not wait for a server that hangs.
+    """
     future: Future[Found] = Future()
     context = copy_context()
 
@@ -22,8 +24,14 @@ def beside(work: Callable[[], Found], *, name: str) -> "Iterator[Future[Found]]"
         except BaseException as error:  # noqa: BLE001 - it is raised again by whoever asks for the result
             future.set_exception(error)
 
-    # A daemon: a process that is interrupted does not wait for a server that hangs.
     threading.Thread(target=run, name=name, daemon=True).start()
+    return future
+
+
+@contextmanager
+def beside(work: Callable[[], Found], *, name: str) -> "Iterator[Future[Found]]":
+    """Begin it; leaving waits for its end."""
+    future = in_background(work, name=name)
     try:
         yield future
     finally:

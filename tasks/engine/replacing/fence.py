@@ -5,13 +5,13 @@ Redis can forget its lock and a paused worker can wake late; the server's own me
 
 import secrets
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
-import sqlalchemy
+import psycopg2
 from sqlalchemy.engine import Connection
 
-from tasks.engine.connections import Server
+from tasks.engine.connections import Server, raw_connection
 from tasks.engine.errors import FenceBroken, ServerUnreachable
 from tasks.engine.mark import TargetState, literal, read_state
 
@@ -21,6 +21,7 @@ MAINTENANCE_DATABASES = """
         AND datname IN ('postgres', 'template1', 'defaultdb', 'railway') AND has_database_privilege(oid, 'CONNECT')
     ORDER BY array_position(ARRAY['postgres', 'template1', 'defaultdb', 'railway'], datname::text)
 """
+_LOCK_TIMEOUT_MS = 10_000
 BROKEN = "RNS01"  # the SQLSTATE of a broken fence
 
 
@@ -53,15 +54,33 @@ def check(connection: Connection, database: str, expected: TargetState) -> None:
         raise broken(database)
 
 
+def publish(connection: Connection, database: str, expected: TargetState, statements: Sequence[str]) -> None:
+    """All in one transaction, in the database where the lock is taken: FenceBroken unless it is what was expected.
+
+    One string, one round trip: a death before its COMMIT leaves everything as it was.
+    """
+    script = [
+        "BEGIN",
+        f"SET LOCAL lock_timeout = {_LOCK_TIMEOUT_MS}",
+        take_lock_statement(database),
+        compare_statement(database, expected),
+        *statements,
+        "COMMIT",
+    ]
+    try:
+        with raw_connection(connection).cursor() as cursor:
+            cursor.execute(";\n".join(script))
+    except psycopg2.Error as error:
+        if error.pgcode == BROKEN:
+            raise broken(database) from error
+        raise
+
+
 def broken(database: str) -> FenceBroken:
     return FenceBroken(
         f"since this run's safety backup somebody else published to the backup database {database}, decided about it "
         "(adopt, promote) or replaced it; this run changes nothing; see that only one installation copies to it"
     )
-
-
-def is_broken(error: sqlalchemy.exc.DBAPIError) -> bool:
-    return getattr(error.orig, "pgcode", None) == BROKEN
 
 
 def find_maintenance_database(server: Server) -> str | None:

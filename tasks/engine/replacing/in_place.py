@@ -79,7 +79,7 @@ class InPlace:
         connection, run = self._connection, self.run
         fault_point("publish.before")
         run.still_ours()
-        connection.exec_driver_sql(fence.compare_statement(run.target_name, self.what.expected))
+        fence.check(connection, run.target_name, self.what.expected)
         if statement := read_only_statement(self.what.read_only, run.target_name):
             connection.exec_driver_sql(statement)
         connection.exec_driver_sql(set_mark_statement(run.target_name, self.what.comment))

@@ -8,12 +8,11 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, suppre
 from types import TracebackType
 from typing import Self
 
-import psycopg2
 from sqlalchemy.engine import Connection
 
 from tasks.engine import carry_over
 from tasks.engine.background import beside
-from tasks.engine.connections import opened_ahead, raw_connection
+from tasks.engine.connections import opened_ahead
 from tasks.engine.content import Content, read_content
 from tasks.engine.errors import BackupError
 from tasks.engine.faultpoints import fault_point
@@ -32,7 +31,6 @@ _END_SESSIONS_OF = (
 )
 _ARE_THERE = "SELECT datname, datistemplate FROM pg_database WHERE datname = ANY (%(names)s)"
 _POLL_S = 0.02
-_LOCK_TIMEOUT_MS = 10_000
 
 
 class Swap:
@@ -83,13 +81,12 @@ class Swap:
         """The old database becomes `<db>__previous_<run>`. A reader that reconnects waits for the renames only."""
         run = self.run
         statements = [
-            fence.compare_statement(run.target_name, self.what.expected),
             _rename(run.target_name, run.previous_name),
             _rename(run.incoming_name, run.target_name),
             set_mark_statement(run.target_name, self.what.comment),
         ]
         fault_point("publish.before")
-        _in_one_transaction(run, self._server, self._clearing, statements)
+        _publish(run, self._server, self._clearing, self.what.expected, statements)
         self._published = True
         fault_point("publish.after")
 
@@ -102,12 +99,11 @@ class Swap:
 def put_back(run: Run, published: TargetState) -> None:
     """Undo a publishing: the previous database takes its name back, in one transaction; the copy stays beside it."""
     statements = [
-        fence.compare_statement(run.target_name, published),
         _rename(run.target_name, run.incoming_name),
         _rename(run.previous_name, run.target_name),
     ]
     with _open_maintenance(run) as connection, _way_cleared(run) as clearing:
-        _in_one_transaction(run, connection, clearing, statements)
+        _publish(run, connection, clearing, published, statements)
     fault_point("put_back.after")
 
 
@@ -138,21 +134,13 @@ def _rename(old: str, new: str) -> str:
     return f"ALTER DATABASE {identifier(old)} RENAME TO {identifier(new)}"
 
 
-def _in_one_transaction(run: Run, connection: Connection, clearing: Clearing, statements: list[str]) -> None:
-    """One string, one round trip: a death before its COMMIT leaves every name as it was.
-
-    RENAME's own lock makes newcomers wait while a second session ends the ones that are in the way.
-    """
-    script = ["BEGIN", f"SET LOCAL lock_timeout = {_LOCK_TIMEOUT_MS}", fence.take_lock_statement(run.target_name)]
+def _publish(
+    run: Run, connection: Connection, clearing: Clearing, expected: TargetState, statements: list[str]
+) -> None:
+    """RENAME's own lock makes newcomers wait while a second session ends the ones that are in the way."""
     run.still_ours()  # after the session was opened: see there
     with clearing():
-        try:
-            with raw_connection(connection).cursor() as cursor:
-                cursor.execute(";\n".join([*script, *statements, "COMMIT"]))
-        except psycopg2.Error as error:
-            if error.pgcode == fence.BROKEN:
-                raise fence.broken(run.target_name) from error
-            raise
+        fence.publish(connection, run.target_name, expected, statements)
 
 
 @contextmanager

@@ -156,7 +156,7 @@ def apply_properties(
 
 def _roles_and_properties(connection: Connection, name: str) -> tuple[frozenset[str], DatabaseProperties]:
     roles, found = connection.exec_driver_sql(
-        f"SELECT ARRAY(SELECT rolname::text FROM pg_catalog.pg_roles), ({properties_query(literal(name))})",  # noqa: S608
+        f"SELECT ARRAY(SELECT rolname::text FROM pg_catalog.pg_roles), ({properties_query(literal(name))})",  # noqa: S608 - a literal
         execution_options={"no_parameters": True},
     ).one()
     return frozenset(roles), properties_found(found) if found else read_properties(connection, name)

@@ -37,7 +37,7 @@ _OF_A_TARGET = rf"""
         ARRAY(SELECT quote_ident(nspname) FROM pg_namespace WHERE nspname !~ '^pg_'
             AND nspname <> 'information_schema' AND NOT pg_has_role(nspowner, 'USAGE') ORDER BY nspname) AS of_others,
         ARRAY(SELECT datname FROM pg_database WHERE datname ~ '__(incoming|previous)_[0-9a-f]{{8}}$') AS beside
-"""  # noqa: S608
+"""  # noqa: S608 - our own text
 _SEES_LOCK = """
     SELECT EXISTS (SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database WHERE l.locktype = 'advisory'
         AND l.classid = {key} AND l.objid = {key} AND d.datname = current_database()) AS sees_lock
@@ -124,7 +124,7 @@ def the_same(run: Run) -> BackupError:
 def _examine(server: Server, connection: Connection, *more: str) -> dict[str, Any]:
     """What the server says. more: SELECTs of more columns."""
     of_its_role = (_FACTS,) if server.role == "source" else (_FACTS, _OF_A_TARGET)
-    questions = [f"SELECT to_json(f) FROM ({each}) f" for each in (*of_its_role, *more)]  # noqa: S608
+    questions = [f"SELECT to_json(f) FROM ({each}) f" for each in (*of_its_role, *more)]  # noqa: S608 - our own
     *answers, cluster, database = ask(connection, CLUSTER, DATABASE, must=questions)
     found: dict[str, Any] = {"identity": identity_of(cluster, database)}
     for answer in answers:

@@ -37,7 +37,7 @@ def ask_all(
     for group in split(questions, weight=lambda each: each.share):
         found = batches.query(
             "\nUNION ALL ".join(
-                f"SELECT {place}, asked.* FROM ({each.query}) asked (number, text)"  # noqa: S608
+                f"SELECT {place}, asked.* FROM ({each.query}) asked (number, text)"  # noqa: S608 - our own questions
                 for place, each in enumerate(group)
             )
         )
@@ -51,7 +51,7 @@ def about_table(table: Relation, encoding: str) -> Question:
     # Bare names: a column comes before a table of the same name, and an extension's condition may name the table.
     columns = ", ".join(identifier(column) for column in table.columns)
     query = (
-        f"SELECT count(*), coalesce(sum({text_hash(f'ROW({columns})::text', encoding)}), 0)::text "  # noqa: S608
+        f"SELECT count(*), coalesce(sum({text_hash(f'ROW({columns})::text', encoding)}), 0)::text "  # noqa: S608 - names quoted
         f"FROM ONLY {_name(table)} {table.condition}"
     )
     locks = 1 + table.indexes
@@ -61,7 +61,7 @@ def about_table(table: Relation, encoding: str) -> Question:
 
 def about_sequence(sequence: Relation) -> Question:
     """Where it stands, and whether it was called. Sequences ignore snapshots."""
-    return Question(f"SELECT last_value, is_called::text FROM {_name(sequence)}", 1 / _BATCH_LOCKS)  # noqa: S608
+    return Question(f"SELECT last_value, is_called::text FROM {_name(sequence)}", 1 / _BATCH_LOCKS)  # noqa: S608 - a quoted name
 
 
 def table_content(table: Relation, rows: int, fingerprint: str) -> TableContent:

@@ -21,7 +21,7 @@ from tasks.engine.content.session import pinning, rows
 from tasks.engine.content.values import Content
 
 _NOTES = Path(__file__).with_name("notes.sql").read_text(encoding="utf-8")
-_FIRST = f"SELECT * FROM ({_NOTES}) notes, ({RELATIONS}) relations"  # noqa: S608
+_FIRST = f"SELECT * FROM ({_NOTES}) notes, ({RELATIONS}) relations"  # noqa: S608 - our own text
 
 
 def read_content(

@@ -83,7 +83,13 @@ def _arm(scene: Scene, cell: Cell) -> Path:
 def _let_somebody_write(scene: Scene) -> None:
     """To the copy, just after it was published: it must be taken back."""
     published = scene.installation.home / "published.gate"
-    wait_until(published.with_name(f"{published.name}.reached").exists, "the run to publish", _REACH_S)
+    reached = published.with_name(f"{published.name}.reached")
+
+    def look() -> bool:
+        scene.tend()
+        return reached.exists()
+
+    wait_until(look, "the run to publish", _REACH_S)
     scene.installation.on_target(_WRITTEN_BY_SOMEBODY)
     published.touch()
 
@@ -94,7 +100,7 @@ def _reach(scene: Scene, held: Path, cell: Cell) -> int:
     give_up = time.monotonic() + _REACH_S
     while not (reached.exists() and reached.read_text().strip()):
         assert time.monotonic() < give_up, f"the run never came to {cell.instant}"
-        assert not scene.worker.ended(), f"the worker ended before the run came to {cell.instant}"
+        scene.tend()  # Celery may end a worker some time after its Redis went away, in the cell before
         time.sleep(0.02)
     pid = int(reached.read_text())
     return _parent(pid) if is_held_by_program(cell.instant) else pid

@@ -13,17 +13,10 @@ from tasks.engine.errors import BackupError
 from tasks.engine.faultpoints import fault_point
 from tasks.engine.journal import Journal, RunRecord
 from tasks.engine.lease import Lease
+from tasks.engine.names import PART_SUFFIX, REPORTS_DIR, part_path, report_path
 from tasks.engine.recovery import Ending
 from tasks.engine.spare import keep_spare
-from tasks.engine.storage import (
-    PART_SUFFIX,
-    REPORTS_DIR,
-    ensure_private_dir,
-    is_regular,
-    part_path,
-    report_path,
-    reserve_stamp,
-)
+from tasks.engine.storage import ensure_private_dir, is_regular, reserve_stamp
 
 HANDOVER_ALLOWANCE_S = 300.0  # a step's message may wait so long in the queue before the run counts as dead
 

@@ -21,10 +21,11 @@ from tasks.engine.dumping import keep_rejected
 from tasks.engine.errors import BackupError
 from tasks.engine.journal import Journal
 from tasks.engine.mark import read_state
+from tasks.engine.names import stamp_of
 from tasks.engine.replacing import fence
 from tasks.engine.replacing.swap import drop_databases
 from tasks.engine.run import Run, open_run
-from tasks.engine.storage import ensure_private_dir, stamp_of
+from tasks.engine.storage import ensure_private_dir
 from tasks.engine.watch import Watch
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from tasks.engine.content import Content, SchemaObject
 from tasks.engine.errors import DumpRefused
 from tasks.engine.history import PastRun
 from tasks.engine.manifest import Manifest, read_manifest
-from tasks.engine.storage import dump_path, manifest_path
+from tasks.engine.names import dump_path, manifest_path
 
 Key = tuple[str, str]
 

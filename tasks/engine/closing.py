@@ -18,10 +18,11 @@ from tasks.engine.faultpoints import fault_point
 from tasks.engine.journal import Journal, RunRecord
 from tasks.engine.lease import Lease
 from tasks.engine.metrics import write_metrics_or_tell
+from tasks.engine.names import PART_SUFFIX, report_path, run_key_path
 from tasks.engine.page.writing import page_path, write_page_or_tell
 from tasks.engine.recovery import Ending
 from tasks.engine.report import build_report
-from tasks.engine.storage import PART_SUFFIX, atomic_write, is_regular, report_path, run_key_path
+from tasks.engine.storage import atomic_write, is_regular
 from tasks.engine.telling.announce import announce, look
 from tasks.engine.telling.delivery import deliver, sentences, untold
 from tasks.engine.telling.outbox import Undelivered

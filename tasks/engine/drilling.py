@@ -13,10 +13,10 @@ from tasks.engine.examining import demand_whole
 from tasks.engine.kept import DumpOnDisk
 from tasks.engine.manifest import Manifest
 from tasks.engine.mark import TargetState
+from tasks.engine.names import form_of
 from tasks.engine.replacing.interface import Replacement
 from tasks.engine.replacing.swap import Swap
 from tasks.engine.run import Run
-from tasks.engine.storage import form_of
 
 _pick_any = random.SystemRandom().choice
 

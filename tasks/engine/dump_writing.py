@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 from tasks.engine.clients import Client
 from tasks.engine.connections import Server
 from tasks.engine.errors import BackupError, StorageFull, ToolFailed
+from tasks.engine.names import form_of
 from tasks.engine.packing import Key, packing
 from tasks.engine.process import run_tool, tool_environment
 from tasks.engine.rows.beside import Programs, psql_command, write_joined
@@ -21,7 +22,7 @@ from tasks.engine.rows.listing import LeftToPgDump, Listing, read_listing
 from tasks.engine.rows.script import rows_script
 from tasks.engine.run import Run
 from tasks.engine.service_file import service_environment
-from tasks.engine.storage import atomic_write, form_of, told_when_full
+from tasks.engine.storage import atomic_write, told_when_full
 from tasks.engine.watch import Watch
 
 log = logging.getLogger(__name__)

@@ -26,16 +26,10 @@ from tasks.engine.dumpfile_rules import harmless
 from tasks.engine.errors import BackupError, DumpRefused
 from tasks.engine.manifest import Manifest, write_manifest
 from tasks.engine.mark import TargetState
+from tasks.engine.names import DumpKind, form_of, manifest_path, part_path
 from tasks.engine.run import Run
 from tasks.engine.snapshot import Snapshot, giving_way, open_snapshot
-from tasks.engine.storage import (
-    DumpKind,
-    form_of,
-    manifest_path,
-    part_path,
-    publish_part,
-    remove_file,
-)
+from tasks.engine.storage import publish_part, remove_file
 
 log = logging.getLogger(__name__)
 

@@ -15,8 +15,8 @@ from tasks.engine.findings import Finding, Point, all_good, examine
 from tasks.engine.kept import DumpOnDisk
 from tasks.engine.manifest import Manifest, read_manifest
 from tasks.engine.mark import Mark, read_state
+from tasks.engine.names import form_of, manifest_path
 from tasks.engine.progress import Progress
-from tasks.engine.storage import form_of, manifest_path
 
 _SHOWN = 5
 _CHUNK = 1 << 20

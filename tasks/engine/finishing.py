@@ -14,22 +14,11 @@ from tasks.engine import retention
 from tasks.engine.errors import BackupError, ServerUnreachable
 from tasks.engine.faultpoints import fault_point
 from tasks.engine.journal import Journal, RunRecord
+from tasks.engine.names import PART_SUFFIX, RUN_KEY, DumpKind, instant_of, manifest_path, parse_dump_name, report_path
 from tasks.engine.offsite import Synced, sync
 from tasks.engine.replacing.swap import drop_own_databases
 from tasks.engine.run import Run
-from tasks.engine.storage import (
-    PART_SUFFIX,
-    RUN_KEY,
-    DumpKind,
-    free_bytes,
-    instant_of,
-    is_regular,
-    manifest_path,
-    parse_dump_name,
-    read_regular,
-    remove_file,
-    report_path,
-)
+from tasks.engine.storage import free_bytes, is_regular, read_regular, remove_file
 from tasks.engine.watch import Watch
 
 log = logging.getLogger(__name__)

@@ -17,8 +17,8 @@ from tasks.engine.errors import DumpRefused, Held
 from tasks.engine.faultpoints import fault_point
 from tasks.engine.manifest import Manifest, read_manifest
 from tasks.engine.mark import Mark
+from tasks.engine.names import dump_path, manifest_path
 from tasks.engine.run import Run
-from tasks.engine.storage import dump_path, manifest_path
 from tasks.engine.wording import counted
 
 _COMMANDS = "if it may be overwritten: railway-neon-sync adopt; if it is production now: railway-neon-sync promote"

@@ -11,10 +11,11 @@ from typing import Any
 from config.settings import Settings
 from tasks.engine.errors import BackupError
 from tasks.engine.journal import Journal, RunRecord, StepRecord
+from tasks.engine.names import REPORTS_DIR, instant_of
 from tasks.engine.progress import Phase
 from tasks.engine.report import build_report
 from tasks.engine.run import UNCHANGED
-from tasks.engine.storage import REPORTS_DIR, instant_of, read_regular
+from tasks.engine.storage import read_regular
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,8 +11,9 @@ from tasks.engine.errors import DumpRefused
 from tasks.engine.finishing import plan_expiry
 from tasks.engine.journal import Journal
 from tasks.engine.manifest import read_manifest
+from tasks.engine.names import manifest_path
 from tasks.engine.retention import Verdict
-from tasks.engine.storage import manifest_path, rejected_dumps
+from tasks.engine.storage import rejected_dumps
 
 _WHY_REJECTED = (
     "what somebody wrote where a copy was undone; no retention deletes it: look at it in another database "

@@ -20,18 +20,10 @@ from tasks.engine.grants import grants_from_json
 from tasks.engine.loading import demand_unchanged
 from tasks.engine.manifest import Manifest, read_manifest, write_manifest
 from tasks.engine.mark import Mark
+from tasks.engine.names import form_of, manifest_path, part_path
 from tasks.engine.run import Run
 from tasks.engine.snapshot import Snapshot
-from tasks.engine.storage import (
-    form_of,
-    has_no_links,
-    is_regular,
-    manifest_path,
-    part_path,
-    publish_part,
-    remove_file,
-    told_when_full,
-)
+from tasks.engine.storage import has_no_links, is_regular, publish_part, remove_file, told_when_full
 
 log = logging.getLogger(__name__)
 

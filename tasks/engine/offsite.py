@@ -19,17 +19,8 @@ from pydantic import SecretStr
 from config.settings import Settings
 from tasks.engine import retention
 from tasks.engine.errors import BackupError, OffsiteFailed
-from tasks.engine.storage import (
-    REPORTS_DIR,
-    atomic_write,
-    ensure_private_dir,
-    instant_of,
-    manifest_path,
-    parse_dump_name,
-    part_path,
-    publish_part,
-    report_path,
-)
+from tasks.engine.names import REPORTS_DIR, instant_of, manifest_path, parse_dump_name, part_path, report_path
+from tasks.engine.storage import atomic_write, ensure_private_dir, publish_part
 from tasks.engine.watch import Watch
 
 log = logging.getLogger(__name__)

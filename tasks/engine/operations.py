@@ -12,10 +12,10 @@ from tasks.engine.linking import link_last_dump
 from tasks.engine.manifest import Manifest, read_manifest
 from tasks.engine.manifest import summary as dump_summary
 from tasks.engine.mark import TargetState
+from tasks.engine.names import manifest_path
 from tasks.engine.replacing.clearing import demand_locks
 from tasks.engine.replacing.sweeping import sweep
 from tasks.engine.run import Run
-from tasks.engine.storage import manifest_path
 
 
 def verify_connections(run: Run) -> str:

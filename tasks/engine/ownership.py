@@ -6,7 +6,8 @@ from pathlib import Path
 import sqlalchemy
 
 from tasks.engine.errors import BackupError
-from tasks.engine.storage import PART_SUFFIX, atomic_write, publish_part, read_regular, remove_file
+from tasks.engine.names import PART_SUFFIX
+from tasks.engine.storage import atomic_write, publish_part, read_regular, remove_file
 
 NAME = ".journal"
 

@@ -11,7 +11,8 @@ from typing import BinaryIO, Protocol
 import pyrage
 
 from tasks.engine.errors import BackupError, DumpRefused
-from tasks.engine.storage import DumpForm, form_of, told_when_full
+from tasks.engine.names import DumpForm, form_of
+from tasks.engine.storage import told_when_full
 
 if sys.version_info >= (3, 14):
     from compression import zstd

@@ -22,6 +22,7 @@ from tasks.engine.finishing import finish
 from tasks.engine.guards import written_meanwhile
 from tasks.engine.manifest import Manifest, read_manifest
 from tasks.engine.mark import Mark, TargetState, read_state
+from tasks.engine.names import PART_SUFFIX, manifest_path
 from tasks.engine.proof import demand_equal
 from tasks.engine.rejecting import keep_what_was_replaced, keep_what_was_written, put_back_by_swap, put_back_in_place
 from tasks.engine.replacing import fence
@@ -29,7 +30,7 @@ from tasks.engine.replacing.swap import drop_own_databases
 from tasks.engine.restoring import put_mark_back
 from tasks.engine.run import Run
 from tasks.engine.service_file import remove_service_files
-from tasks.engine.storage import PART_SUFFIX, manifest_path, remove_file
+from tasks.engine.storage import remove_file
 from tasks.engine.verification import NOT_OVERWRITTEN, confirm, previous_state
 
 log = logging.getLogger(__name__)

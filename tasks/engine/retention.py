@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
-from tasks.engine.storage import PART_SUFFIX, DumpKind
+from tasks.engine.names import PART_SUFFIX, DumpKind
 
 RunState = Literal["succeeded", "failed", "open"]
 

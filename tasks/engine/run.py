@@ -11,7 +11,7 @@ from typing import Any
 
 from config.settings import Settings
 from config.urls import DatabaseUrl
-from tasks.engine import storage
+from tasks.engine import names
 from tasks.engine.connections import Server
 from tasks.engine.errors import RunLost
 from tasks.engine.journal import Journal, RunRecord
@@ -30,29 +30,29 @@ class Paths:
 
     directory: Path
     stamp: str
-    source_form: storage.DumpForm
-    safety_form: storage.DumpForm
+    source_form: names.DumpForm
+    safety_form: names.DumpForm
 
     @property
     def source_dump(self) -> Path:
-        return storage.dump_path(self.directory, "source", self.stamp, self.source_form)
+        return names.dump_path(self.directory, "source", self.stamp, self.source_form)
 
     @property
     def safety_dump(self) -> Path:
-        return storage.dump_path(self.directory, "safety", self.stamp, self.safety_form)
+        return names.dump_path(self.directory, "safety", self.stamp, self.safety_form)
 
     def rejected_dump(self, number: int) -> Path:
         """What a rollback found in the place of the copy; number: from 1, of the attempt."""
-        return storage.rejected_path(self.directory, self.stamp, number, self.safety_form)
+        return names.rejected_path(self.directory, self.stamp, number, self.safety_form)
 
     @property
     def key(self) -> Path:
         """The run's own key to its encrypted dump, until it has ended."""
-        return storage.run_key_path(self.directory, self.stamp)
+        return names.run_key_path(self.directory, self.stamp)
 
     @property
     def report(self) -> Path:
-        return storage.report_path(self.directory, self.stamp)
+        return names.report_path(self.directory, self.stamp)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +84,7 @@ class Run:
     def paths(self) -> Paths:
         """By the settings until a dump is made; afterwards it keeps the name that it got."""
         settings = self.settings
-        packed = storage.DumpForm(compressed=settings.dump_compression == "zstd")
+        packed = names.DumpForm(compressed=settings.dump_compression == "zstd")
         return Paths(
             directory=settings.backup_dir,
             stamp=self.stamp,
@@ -144,9 +144,9 @@ class Run:
         if record is None or record.state != wanted or record.closer != self.closer:
             raise RunLost("another process has ended this run meanwhile; this one stops")
 
-    def _made(self, dump: str) -> storage.DumpForm | None:
+    def _made(self, dump: str) -> names.DumpForm | None:
         made = self.facts.get(dump)
-        return storage.form_of(made["file"]) if made else None
+        return names.form_of(made["file"]) if made else None
 
     def _beside(self, what: str) -> str:
         return name_beside(self.target_name, what, self.short_id)

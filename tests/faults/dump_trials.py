@@ -11,8 +11,8 @@ from pathlib import Path
 from tasks.engine import operations
 from tasks.engine.errors import DumpRefused
 from tasks.engine.manifest import read_manifest, write_manifest
+from tasks.engine.names import manifest_path
 from tasks.engine.run import Run, open_run
-from tasks.engine.storage import manifest_path
 from tasks.engine.watch import Watch
 from tests.faults.bad_dumps import BadDump, bad_dumps
 from tests.support.held import held_at

@@ -8,7 +8,7 @@ import pytest
 from click.testing import Result
 
 from tasks.engine.journal import Journal
-from tasks.engine.storage import dump_path, manifest_path, stamp_of
+from tasks.engine.names import dump_path, manifest_path, stamp_of
 from tests.support.command import command_in
 
 NOW = datetime.now(UTC).replace(microsecond=0)

@@ -11,7 +11,7 @@ import pytest
 from tasks.engine.errors import BackupError
 from tasks.engine.finishing import plan_expiry
 from tasks.engine.manifest import read_manifest
-from tasks.engine.storage import dump_path, manifest_path
+from tasks.engine.names import dump_path, manifest_path
 from tests.support.installation import Installation, installed
 from worker.demo.servers import PostgresServer, ValkeyServer
 

@@ -11,7 +11,7 @@ import pytest
 
 from config.settings import Settings, load_settings
 from tasks.engine.closing import forget_half_written, write_report
-from tasks.engine.storage import report_path
+from tasks.engine.names import report_path
 
 _STAMP = "20260102_030405"
 _REPORT = {"stamp": _STAMP, "outcome": "succeeded", "error": "x" * 20_000}

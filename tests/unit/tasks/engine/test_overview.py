@@ -13,10 +13,10 @@ from tasks.engine.errors import BackupError
 from tasks.engine.history import find_run, from_report, journal_if_there, past_runs
 from tasks.engine.journal import Journal
 from tasks.engine.mark import Mark
+from tasks.engine.names import instant_of, stamp_of
 from tasks.engine.overview import Overview, read_overview
 from tasks.engine.plain import plain
 from tasks.engine.recovery import Ending
-from tasks.engine.storage import instant_of, stamp_of
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 STATS = {"users": 57, "escrows": 12}

@@ -8,8 +8,8 @@ import pyrage
 import pytest
 
 from tasks.engine.errors import DumpRefused, StorageFull, ToolFailed
+from tasks.engine.names import DumpForm
 from tasks.engine.packing import Key, key_of, packing, unpacked
-from tasks.engine.storage import DumpForm
 
 TEXT = b"".join(b"line %d of a dump\n" % number for number in range(200_000))
 FORMS = {

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tasks.engine.names import DumpKind
 from tasks.engine.retention import KeptDump, RunState, Verdict, plan
-from tasks.engine.storage import DumpKind
 
 NOW = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
 

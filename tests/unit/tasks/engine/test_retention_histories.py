@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tasks.engine.names import DumpKind
 from tasks.engine.retention import KeptDump, RunState, plan
-from tasks.engine.storage import DumpKind
 from tests.faults.figures import RecordFigure
 
 _OUTCOMES = ("succeeded", "succeeded", "succeeded", "failed", "rolled_back", "held", "died")

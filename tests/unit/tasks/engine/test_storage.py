@@ -9,10 +9,8 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from tasks.engine import storage
+from tasks.engine import names, storage
 from tasks.engine.errors import BackupError, SettingsError, StorageFull
 
 NOON = datetime(2026, 11, 2, 12, 0, 0, 345678, tzinfo=UTC)
@@ -174,7 +172,7 @@ def test_the_room_is_that_of_the_disk(tmp_path: Path) -> None:
 
 
 def test_a_published_part_bears_its_final_name_only(tmp_path: Path) -> None:
-    part = storage.part_path(tmp_path / "d.sql")
+    part = names.part_path(tmp_path / "d.sql")
     part.write_bytes(b"dump")
     storage.publish_part(part, tmp_path / "d.sql")
     assert names_in(tmp_path) == ["d.sql"]
@@ -243,7 +241,7 @@ def test_a_stamp_is_the_second_in_utc(tmp_path: Path) -> None:
 def test_runs_of_the_same_second_get_different_stamps(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         stamps = list(pool.map(lambda _: storage.reserve_stamp(tmp_path, NOON)[0], range(24)))
-    assert sorted(stamps) == [storage.stamp_of(NOON + timedelta(seconds=n)) for n in range(24)]
+    assert sorted(stamps) == [names.stamp_of(NOON + timedelta(seconds=n)) for n in range(24)]
 
 
 def test_a_stamp_whose_report_exists_is_not_given_again(tmp_path: Path) -> None:
@@ -308,46 +306,6 @@ def test_a_file_behind_a_linked_folder_is_not_removed(tmp_path: Path) -> None:
     with pytest.raises(BackupError, match="outside"):
         storage.remove_file(tmp_path / "backups" / "reports" / "victim", inside=tmp_path / "backups")
     assert (tmp_path / "other" / "victim").exists()
-
-
-# --- names
-
-
-@given(
-    st.integers(-30_000_000_000, 253_402_300_799).map(lambda s: datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=s))
-)
-def test_names_and_instants_are_read_back_as_they_were_made(instant: datetime) -> None:
-    stamp = storage.stamp_of(instant)
-    assert storage.instant_of(stamp) == instant
-    for kind in ("source", "safety"):
-        assert storage.parse_dump_name(storage.dump_path(Path("x"), kind, stamp).name) == (kind, stamp)
-
-
-def test_names_are_those_of_the_specification() -> None:
-    folder = Path("b")
-    stamp = "20251022_180000"
-    assert storage.dump_path(folder, "source", stamp) == Path("b/source_db_backup_20251022_180000.sql")
-    assert storage.dump_path(folder, "safety", stamp) == Path("b/backup_safety_20251022_180000.sql")
-    assert storage.report_path(folder, stamp) == Path("b/reports/20251022_180000.json")
-    manifest = storage.manifest_path(storage.dump_path(folder, "source", stamp))
-    assert manifest == Path("b/source_db_backup_20251022_180000.manifest.json")
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "source_db_backup_20251022_180000.sql.part",
-        "source_db_backup_20251022_180000.manifest.json",
-        "source_db_backup_20251322_180000.sql",
-        "source_db_backup_20251022_180000.sql\n",
-        "source_db_backup_٢٠٢٥١٠٢٢_180000.sql",
-        "xsource_db_backup_20251022_180000.sql",
-        "backup_safety_2025_180000.sql",
-        "",
-    ],
-)
-def test_other_names_are_not_dumps(name: str) -> None:
-    assert storage.parse_dump_name(name) is None
 
 
 def test_a_folder_of_other_things_is_not_closed_to_their_readers(tmp_path: Path) -> None:

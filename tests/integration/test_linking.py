@@ -41,16 +41,8 @@ def installation(
     """Roles without superuser's rights, and a first copy."""
     with installed(source_server, target_server, valkey_server, tmp_path, own_roles=True) as made:
         made.on_source(SCHEMA)
-        copied(made)
+        made.copied()
         yield made
-
-
-def copied(installation: Installation, **others: str) -> dict[str, Any]:
-    """A run that succeeds; its report."""
-    report = installation.run_here(**others)
-    assert (report["outcome"], report["error"]) == ("succeeded", None)
-    assert installation.leftovers() == []
-    return report
 
 
 def dump_of(installation: Installation, kind: str, report: dict[str, Any]) -> Path:
@@ -73,7 +65,7 @@ def test_the_last_dump_is_the_safety_backup_while_the_target_holds_just_that(
     before = oracle.take(installation.target)
     installation.on_source(CHANGES)
     with caplog.at_level("INFO"):
-        report = copied(installation)
+        report = installation.copied()
     safety = dump_of(installation, "safety", report)
     assert safety.samefile(last)
     assert report["safety_dump"]["same_as"] == last.name
@@ -144,14 +136,14 @@ def test_neither_another_form_nor_another_memory_nor_a_key_of_others_nor_the_set
         {"DUMP_COMPRESSION": "zstd"},
         {"BACKUP_DIR": str(tmp_path / "another host")},
     ):
-        assert copied(installation, **others)["safety_dump"]["same_as"] is None, others
+        assert installation.copied(**others)["safety_dump"]["same_as"] is None, others
     compressed = {"DUMP_COMPRESSION": "zstd"}
-    copied(installation, **compressed)
-    assert copied(installation, **compressed)["safety_dump"]["same_as"].endswith(".sql.zst")
-    copied(installation, ENCRYPT_TO=key)
-    assert copied(installation, ENCRYPT_TO=key)["safety_dump"]["same_as"] is None
+    installation.copied(**compressed)
+    assert installation.copied(**compressed)["safety_dump"]["same_as"].endswith(".sql.zst")
+    installation.copied(ENCRYPT_TO=key)
+    assert installation.copied(ENCRYPT_TO=key)["safety_dump"]["same_as"] is None
     stewardship.adopt(target_of(installation), now=datetime.now(UTC))
-    assert copied(installation)["safety_dump"]["same_as"] is None
+    assert installation.copied()["safety_dump"]["same_as"] is None
 
 
 def test_it_is_copied_where_the_disk_knows_no_hard_links(
@@ -162,7 +154,7 @@ def test_it_is_copied_where_the_disk_knows_no_hard_links(
 
     last = newest(installation)
     monkeypatch.setattr(os, "link", refused)
-    report = copied(installation)
+    report = installation.copied()
     safety = dump_of(installation, "safety", report)
     assert report["safety_dump"]["same_as"] == last.name
     assert (safety.read_bytes(), safety.samefile(last)) == (last.read_bytes(), False)
@@ -196,7 +188,7 @@ def test_a_rollback_from_it_brings_back_content_rights_and_mark_exactly(
     owners = "SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname IN ('public', 'audit')"
     assert ask(installation.target, owners) == [(role,)]
     assert installation.leftovers() == []
-    copied(installation, RESTORE_METHOD=method)
+    installation.copied(RESTORE_METHOD=method)
     assert installation.differences() == []
 
 
@@ -225,4 +217,4 @@ def test_a_run_that_dies_before_the_file_has_its_manifest_leaves_nothing_that_is
     monkeypatch.delenv("RNS_FAULT")
     assert (installation.fingerprint(), installation.comment()) == (before, mark)
     assert installation.leftovers() == []
-    assert copied(installation)["safety_dump"]["same_as"] is not None
+    assert installation.copied()["safety_dump"]["same_as"] is not None

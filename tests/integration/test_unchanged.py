@@ -66,16 +66,8 @@ def lasting(
         made.on_source("CREATE VIEW ones AS SELECT 1 AS one")
         made.on_source("CREATE COLLATION theirs (provider = builtin, locale = 'C.UTF-8')")
         made.on_source("ALTER TABLE pairs ADD t text COLLATE theirs")
-        copied(made)
+        made.copied()
         yield made
-
-
-def copied(installation: Installation, **others: str) -> dict[str, Any]:
-    """A run that succeeds; its report."""
-    report = installation.run_here(**others)
-    assert (report["outcome"], report["error"]) == ("succeeded", None)
-    assert installation.leftovers() == []
-    return report
 
 
 def way(report: dict[str, Any]) -> tuple[str, str]:
@@ -109,12 +101,12 @@ def everything_logged(server: PostgresServer) -> Iterator[Callable[[], str]]:
 def test_nothing_is_loaded_when_nothing_changed_and_all_is_told_as_of_any_run(
     installation: Installation, method: Method, caplog: pytest.LogCaptureFixture
 ) -> None:
-    first = copied(installation, RESTORE_METHOD=method)
+    first = installation.copied(RESTORE_METHOD=method)
     assert way(first) == (method, "no copy of ours stands there yet")
     before, found = tables(installation), installation.fingerprint()
     caplog.clear()
     with everything_logged(installation.target_server) as logged, caplog.at_level("INFO"):
-        second = copied(installation, RESTORE_METHOD=method)
+        second = installation.copied(RESTORE_METHOD=method)
         text = logged()
     assert way(second) == ("unchanged", f"nothing changed since the copy of {first['source_dump']['taken_at']}")
     assert "COMMENT ON DATABASE" in text
@@ -128,7 +120,7 @@ def test_nothing_is_loaded_when_nothing_changed_and_all_is_told_as_of_any_run(
     files = {path.name for path in installation.backup_dir.glob("*.sql")}
     assert {f"source_db_backup_{second['stamp']}.sql", f"backup_safety_{second['stamp']}.sql"} <= files
     installation.on_source("UPDATE users SET display_name = 'changed' WHERE id = 3")
-    assert way(copied(installation, RESTORE_METHOD=method))[0] == method
+    assert way(installation.copied(RESTORE_METHOD=method))[0] == method
     assert installation.differences() == []
 
 
@@ -154,7 +146,7 @@ CHANGES = {
 def test_whatever_changed_the_dump_is_loaded_and_it_is_said_why(lasting: Installation, what: str) -> None:
     statement, said = CHANGES[what]
     lasting.on_source(statement)
-    report = copied(lasting)
+    report = lasting.copied()
     assert report["way"] == "swap"
     assert said in report["way_reason"]
     assert lasting.differences() == []
@@ -180,48 +172,48 @@ UNDONE_BY_A_LOAD = {
 def test_what_a_load_would_put_right_at_the_target_is_put_right(lasting: Installation, what: str) -> None:
     statement, said = UNDONE_BY_A_LOAD[what]
     lasting.on_target(statement)
-    report = copied(lasting)
+    report = lasting.copied()
     assert report["way"] == "swap"
     assert said in report["way_reason"]
     assert lasting.differences() == []
-    assert copied(lasting)["way"] == "unchanged"
+    assert lasting.copied()["way"] == "unchanged"
 
 
 def test_a_materialised_view_is_computed_again_by_each_run(installation: Installation) -> None:
     installation.on_source("CREATE MATERIALIZED VIEW counted AS SELECT count(*), now() AS at FROM users")
-    copied(installation)
+    installation.copied()
     at = ask(installation.target, "SELECT at FROM counted")
-    report = copied(installation)
+    report = installation.copied()
     assert way(report) == ("swap", "the materialised view counted is computed again by each load")
     assert ask(installation.target, "SELECT at FROM counted") > at
 
 
 def test_an_adopted_database_and_one_that_the_operator_wants_loaded_are_loaded(installation: Installation) -> None:
-    copied(installation)
+    installation.copied()
     stewardship.adopt(target_of(installation), now=datetime.now(UTC))
-    assert "was adopted on" in way(copied(installation))[1]
-    assert way(copied(installation, FULL_RUNS="true")) == ("swap", "FULL_RUNS asks for it")
-    assert copied(installation)["way"] == "unchanged"
+    assert "was adopted on" in way(installation.copied())[1]
+    assert way(installation.copied(FULL_RUNS="true")) == ("swap", "FULL_RUNS asks for it")
+    assert installation.copied()["way"] == "unchanged"
 
 
 def test_owners_and_privileges_count_where_they_are_kept(installation: Installation) -> None:
-    copied(installation, KEEP_OWNERS="true")
-    assert copied(installation, KEEP_OWNERS="true")["way"] == "unchanged"
+    installation.copied(KEEP_OWNERS="true")
+    assert installation.copied(KEEP_OWNERS="true")["way"] == "unchanged"
     installation.on_source("GRANT SELECT ON pairs TO pg_monitor; ALTER TABLE scratch OWNER TO pg_monitor")
-    report = copied(installation, KEEP_OWNERS="true")
+    report = installation.copied(KEEP_OWNERS="true")
     assert report["way"] == "swap"
     assert "privileges on table public.pairs" in report["way_reason"]
-    assert copied(installation, KEEP_OWNERS="true")["way"] == "unchanged"
-    assert "an object belongs to another role than ours" in way(copied(installation))[1]
-    assert copied(installation)["way"] == "unchanged"
+    assert installation.copied(KEEP_OWNERS="true")["way"] == "unchanged"
+    assert "an object belongs to another role than ours" in way(installation.copied())[1]
+    assert installation.copied()["way"] == "unchanged"
 
 
 def test_grants_of_the_copy_stay_and_do_not_count_where_they_are_not_the_sources(installation: Installation) -> None:
-    copied(installation)
+    installation.copied()
     installation.on_target("GRANT SELECT ON pairs TO pg_monitor")
     granted = "SELECT relacl::text FROM pg_class WHERE oid = 'pairs'::regclass"
     before = ask(installation.target, granted)
-    assert copied(installation)["way"] == "unchanged"
+    assert installation.copied()["way"] == "unchanged"
     assert ask(installation.target, granted) == before
 
 
@@ -235,19 +227,19 @@ def test_a_copy_of_another_encoding_is_made_anew_by_swap_and_left_by_in_place(
             f"CREATE DATABASE {made.source_name} TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'",
         )
         made.on_source("CREATE TABLE t (a text); INSERT INTO t VALUES ('x')")
-        copied(made, RESTORE_METHOD="in_place")
-        assert copied(made, RESTORE_METHOD="in_place")["way"] == "unchanged"
-        report = copied(made, RESTORE_METHOD="swap")
+        made.copied(RESTORE_METHOD="in_place")
+        assert made.copied(RESTORE_METHOD="in_place")["way"] == "unchanged"
+        report = made.copied(RESTORE_METHOD="swap")
         assert way(report) == ("swap", "a load would make a database of another encoding, locale or tablespace")
-        assert copied(made, RESTORE_METHOD="swap")["way"] == "unchanged"
+        assert made.copied(RESTORE_METHOD="swap")["way"] == "unchanged"
 
 
 def test_refusing_ordinary_writes_is_switched_on_and_off_although_nothing_is_loaded(
     installation: Installation, method: Method
 ) -> None:
-    copied(installation, RESTORE_METHOD=method)
+    installation.copied(RESTORE_METHOD=method)
     for read_only in ("true", "true", "false"):
-        report = copied(installation, RESTORE_METHOD=method, COPY_READ_ONLY=read_only)
+        report = installation.copied(RESTORE_METHOD=method, COPY_READ_ONLY=read_only)
         assert report["way"] == "unchanged"
         with closing(psycopg2.connect(installation.target)) as connection, connection.cursor() as cursor:
             cursor.execute("SHOW transaction_read_only")
@@ -258,7 +250,7 @@ def test_refusing_ordinary_writes_is_switched_on_and_off_although_nothing_is_loa
 def test_what_somebody_writes_meanwhile_stays_and_holds_this_run_and_the_next(
     installation: Installation, method: Method, instant: str
 ) -> None:
-    copied(installation, RESTORE_METHOD=method)
+    installation.copied(RESTORE_METHOD=method)
     mark = installation.comment()
     with held_at(installation, instant, RESTORE_METHOD=method, COPY_READ_ONLY="true") as held:
         installation.on_target(WRITE)
@@ -278,7 +270,7 @@ def test_what_somebody_writes_meanwhile_stays_and_holds_this_run_and_the_next(
     assert (after["outcome"], "was written to since" in after["error"]) == ("held", True)
     assert ask(installation.target, WRITTEN) == [(1,)]
     stewardship.adopt(target_of(installation), now=datetime.now(UTC))
-    assert copied(installation, RESTORE_METHOD=method)["way"] == method
+    assert installation.copied(RESTORE_METHOD=method)["way"] == method
     assert installation.differences() == []
 
 
@@ -290,7 +282,7 @@ def test_what_people_decide_meanwhile_stands(
     instant: str,
     decision: str,
 ) -> None:
-    copied(installation)
+    installation.copied()
     with held_at(installation, "check_guards.done") as held:
         if instant == "rollback.begin":  # which asks for a reason to roll back
             installation.on_target(WRITE)
@@ -365,5 +357,5 @@ def test_a_crash_that_empties_unlogged_tables_meanwhile_is_nobodys_write(lasting
     with held_at(lasting, "verify_target.begin") as held:
         lasting.on_target("DELETE FROM scratch")  # as recovery does
     assert (held.report["outcome"], held.report["way"]) == ("succeeded", "unchanged")
-    assert copied(lasting)["way"] == "swap"
+    assert lasting.copied()["way"] == "swap"
     assert lasting.differences() == []

@@ -179,6 +179,13 @@ class Installation:
         with redis.Redis(port=self.valkey.port, db=self.valkey_number) as client:
             return sorted(key.decode() for key in client.keys("railway-neon-sync:*:lock"))
 
+    def copied(self, **others: str) -> dict[str, Any]:
+        """A run that succeeds, in this process; its report."""
+        report = self.run_here(**others)
+        assert (report["outcome"], report["error"]) == ("succeeded", None)
+        assert self.leftovers() == []
+        return report
+
     def leftovers(self) -> list[str]:
         """What should not be there when no run is going: databases beside the target, sessions, files, the lock."""
         beside = f"SELECT datname FROM pg_database WHERE starts_with(datname, '{self.target_name}__')"

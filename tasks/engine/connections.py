@@ -114,6 +114,11 @@ class Server:
             raise self._ours(error.orig) from error
         except psycopg2.Error as error:
             raise self._ours(error) from error
+        except UnicodeDecodeError as error:
+            raise BackupError(
+                f"the {self.shown} has a name that is no text in its encoding (the byte "
+                f"0x{error.object[error.start]:02x} in it is none), as SQL_ASCII admits: give it a name of ASCII letters, or move to a database of UTF8"
+            ) from error
 
     def _connect(self, url: DatabaseUrl) -> Session:
         parameters: dict[str, Any] = {

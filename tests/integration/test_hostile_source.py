@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from config.logs import JsonLines, TextLines
-from tests.support.installation import Installation, installed
+from tests.support.installation import Installation, installed, tell
 from worker.demo.servers import PostgresServer, ValkeyServer
 from worker.report_view import print_report
 
@@ -222,3 +222,18 @@ def test_with_a_superuser_at_the_target_functions_run_with_its_rights_which_is_t
     assert "is a superuser: functions of the source run with its rights" in ran.text
     assert "rns_proof_check" in ran.proofs
     assert not {"rns_proof_event", "rns_proof_overload"} & set(ran.proofs)
+
+
+def test_a_name_that_is_no_text_is_told_in_a_sentence(
+    source_server: PostgresServer, target_server: PostgresServer, valkey_server: ValkeyServer, tmp_path: Path
+) -> None:
+    with installed(source_server, target_server, valkey_server, tmp_path, application=False) as made:
+        tell(source_server.dsn(), f"DROP DATABASE {made.source_name}")
+        tell(
+            source_server.dsn(), f"CREATE DATABASE {made.source_name} TEMPLATE template0 ENCODING SQL_ASCII LOCALE 'C'"
+        )
+        made.on_source("DO $$ BEGIN EXECUTE format('CREATE TABLE %I (a int)', 'caf' || chr(233)); END $$")
+        report = made.run_here()
+    assert report["outcome"] == "failed"
+    assert "the source (127.0.0.1, database" in report["error"]
+    assert "has a name that is no text in its encoding (the byte 0xe9 in it is none)" in report["error"]

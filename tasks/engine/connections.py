@@ -115,9 +115,10 @@ class Server:
         except psycopg2.Error as error:
             raise self._ours(error) from error
         except UnicodeDecodeError as error:
+            byte = f"0x{error.object[error.start]:02x}"
             raise BackupError(
-                f"the {self.shown} has a name that is no text in its encoding (the byte "
-                f"0x{error.object[error.start]:02x} in it is none), as SQL_ASCII admits: give it a name of ASCII letters, or move to a database of UTF8"
+                f"the {self.shown} has a name that is no text in its encoding (the byte {byte} in it is none), as "
+                "SQL_ASCII admits: give it a name of ASCII letters, or move to a database of UTF8"
             ) from error
 
     def _connect(self, url: DatabaseUrl) -> Session:

@@ -12,7 +12,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from tasks.engine.content import Content, compare_content, content_digest, read_content
+from tasks.engine.content import Content, compare_content, read_content
 from tasks.engine.content.session import catch_up
 from tasks.engine.errors import DumpRefused, StorageFull
 from tasks.engine.faultpoints import fault_point
@@ -82,8 +82,6 @@ def _rights_beyond_the_dump(described: Mapping[str, Any]) -> str | None:
 
 
 def _difference(run: Run, last: Manifest, content: Content) -> str | None:
-    if content_digest(content) != last.content_digest:
-        return "the target holds something else"
     order = (content.notes or {}).get("column order")
     if order is None or order != (last.content.notes or {}).get("column order"):
         return "the columns of a table come in another order"
@@ -91,7 +89,7 @@ def _difference(run: Run, last: Manifest, content: Content) -> str | None:
         return None
     with run.target.open() as connection:
         differences = compare_content(last.content, content, connection)
-    return differences[0] if differences else None
+    return f"the target holds something else: {differences[0]}" if differences else None
 
 
 def _linked(run: Run, last: Manifest, content: Content, described: Mapping[str, Any]) -> Manifest | None:

@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy.engine import Connection
 
@@ -109,7 +109,9 @@ def _demand_previous_unwritten(run: Run, expected: Content) -> None:
     if run.nothing_loaded or run.facts["method"] != "swap":
         return
     try:
-        with run.target.open(run.previous_name, repeatable=True) as connection:
+        # Read only: what functions of its content would write, the session that reads the copy might wait for, and
+        # each of the two is waited for by us: no server sees that deadlock.
+        with replace(run.target, read_only=True).open(run.previous_name, repeatable=True) as connection:
             found = read_content(connection)
     except ServerUnreachable:
         if previous_state(run) is None:

@@ -237,3 +237,32 @@ def test_a_name_that_is_no_text_is_told_in_a_sentence(
     assert report["outcome"] == "failed"
     assert "the source (127.0.0.1, database" in report["error"]
     assert "has a name that is no text in its encoding (the byte 0xe9 in it is none)" in report["error"]
+
+
+WRITING = """
+    CREATE FUNCTION public.set_role() RETURNS int LANGUAGE plpgsql AS $$ BEGIN
+      IF current_database() LIKE 'run_target%' THEN
+        EXECUTE format('ALTER ROLE %I SET work_mem = %L', current_user, '5MB');
+      END IF;
+      RETURN 1;
+    EXCEPTION WHEN OTHERS THEN RETURN 1; END $$;
+    CREATE FUNCTION public.planned_as() RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$
+      BEGIN RETURN public.set_role(); END $$;
+    CREATE TABLE public.planned (a int); INSERT INTO public.planned VALUES (1);
+    CREATE INDEX ON public.planned (public.planned_as());
+"""
+
+
+def test_functions_that_write_do_not_make_two_readings_of_ours_wait_for_each_other(
+    source_server: PostgresServer, target_server: PostgresServer, valkey_server: ValkeyServer, tmp_path: Path
+) -> None:
+    """Whoever plans a query of such a table runs the function; what it writes is shared by all databases."""
+    with installed(
+        *(source_server, target_server, valkey_server, tmp_path),
+        own_roles=True, RESTORE_METHOD="swap", VERIFY_TIMEOUT_S="20", RESTORE_TIMEOUT_S="20", SAFETY_TIMEOUT_S="20",
+    ) as made:  # fmt: skip
+        made.on_source(WRITING)
+        made.copied()
+        made.on_source("INSERT INTO public.planned VALUES (2)")
+        report = made.copied()
+    assert {step["name"]: step["state"] for step in report["steps"]}["verify_target"] == "done"

@@ -242,6 +242,7 @@ def test_a_name_that_is_no_text_is_told_in_a_sentence(
 WRITING = """
     CREATE FUNCTION public.set_role() RETURNS int LANGUAGE plpgsql AS $$ BEGIN
       IF current_database() LIKE 'run_target%' THEN
+        IF current_database() LIKE '%previous%' THEN PERFORM pg_sleep(2); END IF;
         EXECUTE format('ALTER ROLE %I SET work_mem = %L', current_user, '5MB');
       END IF;
       RETURN 1;

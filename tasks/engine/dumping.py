@@ -195,6 +195,7 @@ def _finish(
             file=final.name,
             size_bytes=facts.size_bytes,
             sha256=facts.sha256,
+            load_sha256=facts.load_sha256,
             content=content,
             content_digest=content_digest(content),
             **_stored(part),

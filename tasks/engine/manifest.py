@@ -40,6 +40,7 @@ class Manifest:
     grants: str | None  # of the target's objects, as grants.py writes them; null for the source
     stored_bytes: int | None = None  # of the file, where that is packed; its sha256 too
     stored_sha256: str | None = None
+    load_sha256: str | None = None  # of what a load sends: see DumpFacts; null in manifests of before
     same_as: str | None = None  # of a safety backup: the dump of the last copy, whose second name this file is
 
 
@@ -65,7 +66,7 @@ def read_manifest(path: Path) -> Manifest:
 
 def summary(manifest: Manifest) -> dict[str, Any]:
     """What a report says of a dump."""
-    names = ("file", "size_bytes", "stored_bytes", "sha256", "taken_at", "content_digest", "same_as")
+    names = ("file", "size_bytes", "stored_bytes", "sha256", "load_sha256", "taken_at", "content_digest", "same_as")
     tables = manifest.content.tables  # row by row they stand in the manifest
     counts = {"tables": len(tables), "rows": sum(table.rows for table in tables)}
     return {**{name: getattr(manifest, name) for name in names}, **counts}

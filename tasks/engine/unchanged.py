@@ -67,6 +67,8 @@ def judge(run: Run, source: Manifest, safety: Manifest, expected: TargetState) -
         if why is None:
             differences = compare_content(source.content, safety.content, connection)
             why = f"since the last copy: {'; '.join(differences[:_SHOWN])}" if differences else None
+    if why is None and (source.load_sha256 is None or source.load_sha256 != _proved(run, expected.mark)):
+        why = "the dump's text is not the last one's, and only what is loaded is proved"
     if why is not None or run.facts["method"] != "swap":  # in_place keeps the database, with its locale
         return Judged(why=why)
     return _by_swap(run, source, safety)
@@ -85,6 +87,18 @@ def _by_the_papers(run: Run, source: Manifest, safety: Manifest, mark: Mark | No
         yield "the columns of a table come in another order"
     if not run.settings.keep_owners and _has_owners(safety):
         yield "an object belongs to another role than ours, and a load makes all of them ours"
+
+
+def _proved(run: Run, mark: Mark | None) -> str | None:
+    """The load_sha256 of the dump that the copy was made of, or of one that was equal to it: that text is proved.
+
+    Nothing else proves the rows of a dump that is not loaded: its manifest says what the source held.
+    """
+    record = run.journal.run(mark.run_id) if mark is not None else None
+    if record is None or record.outcome != "succeeded":
+        return None
+    known: str | None = (record.facts.get("source_dump") or {}).get("load_sha256")
+    return known
 
 
 def _column_order(manifest: Manifest) -> str | None:

@@ -295,6 +295,7 @@ def test_what_people_decide_meanwhile_stands(
         monkeypatch.delenv("RNS_FAULT")
         (installation.home / "decided.gate").touch()
         decided = installation.comment()
+        held.go_on()
         report = held.report
     if (decision, instant) == ("promote", "publish.after"):  # the copy is this run's, and equal
         assert report["outcome"] == "succeeded"
@@ -339,6 +340,8 @@ def test_somebody_elses_copy_made_meanwhile_is_left_alone(
         assert theirs["outcome"] == "succeeded"
     assert (held.report["outcome"], "only one installation" in held.report["error"]) == ("failed", True)
     assert json.loads(lasting.comment() or "")["run_id"] == theirs["run_id"]
+    report = lasting.copied()  # whose journal does not know which dump that copy was made of
+    assert way(report) == ("swap", "the dump's text is not the last one's, and only what is loaded is proved")
 
 
 def test_a_target_that_was_away_while_it_was_verified_is_no_reason_to_undo_anything(

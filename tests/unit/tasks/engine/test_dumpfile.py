@@ -49,6 +49,27 @@ def test_facts_are_the_files_size_and_hash_its_rows_sequences_and_statements(wri
     assert facts.statements == 5 + 5
 
 
+def test_what_a_load_sends_is_hashed_without_what_differs_in_each_dump(tmp_path: Path) -> None:
+    def load_sha256(text: bytes) -> str:
+        path = tmp_path / "dump.sql"
+        path.write_bytes(text)
+        return inspect_dump(path).load_sha256
+
+    body = b"CREATE TABLE public.users (id integer);\n" + USERS + b"SELECT pg_catalog.setval('public.s', 57, true);\n"
+    text = dump_text(body)
+    known = load_sha256(text)
+    assert load_sha256(text.replace(b"abcDEF123", b"other").replace(b"by pg_dump version", b"by")) == known
+    others = [
+        text.replace(b"2\tGrace", b"2\tAlan"),
+        text.replace(b"1\tAda\n2\tGrace\n", b"2\tGrace\n1\tAda\n"),
+        text.replace(b"57, true", b"57, false"),
+        text.replace(b"(id integer)", b"(id bigint)"),
+        text.replace(USERS, b""),
+        text.replace(b"2\tGrace\n\\.", b"2\tGrace\n\\.\n\nSELECT pg_catalog.setval('public.r', 1, true);"),
+    ]
+    assert len({known, *map(load_sha256, others)}) == len(others) + 1
+
+
 def test_names_are_unquoted(write_dump: WriteDump) -> None:
     path = write_dump(b'COPY "S p""c"."t, (x) FROM stdin;" ("a,b", "(") FROM stdin;\n1\t2\n\\.\n')
     assert inspect_dump(path).rows == {('S p"c', "t, (x) FROM stdin;"): 1}

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 _TRIES = 3
 _PAUSE_S = 1.0
-_KEEPALIVE = {
+KEEPALIVE = {
     "keepalives": "1",
     "keepalives_idle": "10",
     "keepalives_interval": "5",
@@ -123,7 +123,7 @@ class Server:
 
     def _connect(self, url: DatabaseUrl) -> Session:
         parameters: dict[str, Any] = {
-            **_KEEPALIVE,
+            **KEEPALIVE,
             "connect_timeout": max(2, min(self.connect_timeout_s, int(self.watch.remaining_s))),
             **url.params,
             "application_name": self.application_name,

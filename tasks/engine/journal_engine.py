@@ -11,9 +11,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.pool import NullPool
 
+from tasks.engine.connections import KEEPALIVE
 from tasks.engine.errors import BackupError
 
 _BUSY_TIMEOUT_S = 20
+_CONNECT_TIMEOUT_S = 20
 
 
 class JournalUnavailable(BackupError):
@@ -64,7 +66,7 @@ def open_engine(url: str, *, create: bool) -> Engine:
     """
     with explained():
         if not url.startswith("sqlite"):
-            return sa.create_engine(url, poolclass=NullPool)
+            return sa.create_engine(url, poolclass=NullPool, connect_args=_patience(url))
         path = Path(sa.make_url(url).database or "")
     if path.is_symlink():
         raise JournalUnavailable(
@@ -76,6 +78,12 @@ def open_engine(url: str, *, create: bool) -> Engine:
     elif not path.is_file():
         raise NoJournal(str(path))
     return _open_sqlite(url, path)
+
+
+def _patience(url: str) -> dict[str, str]:
+    """A server that does not answer is not waited for without end; what the URL says counts."""
+    usual = {"connect_timeout": str(_CONNECT_TIMEOUT_S), **KEEPALIVE}
+    return {name: value for name, value in usual.items() if name not in sa.make_url(url).query}
 
 
 def place_of(engine: Engine) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import cast
 
 from tests.bench.counting import Counter
@@ -63,7 +64,8 @@ class _Lane:
 
     def _end(self, writer: asyncio.Transport) -> None:
         if not writer.is_closing():
-            writer.write_eof()
+            with suppress(OSError):  # its other end may have gone, unheard of yet
+                writer.write_eof()
         self._at_end()
 
     def resume_writing(self) -> None:

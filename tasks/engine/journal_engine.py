@@ -1,5 +1,6 @@
 """The journal's database: how it is opened, and how its errors become ours."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from sqlalchemy.pool import NullPool
 
 from tasks.engine.connections import KEEPALIVE
 from tasks.engine.errors import BackupError
+from tasks.engine.file_owner import give_to_owner_of
 
 _BUSY_TIMEOUT_S = 20
 _CONNECT_TIMEOUT_S = 20
@@ -104,7 +106,11 @@ def demand_id(engine: Engine, query: sa.Select[Any], journal_id: str) -> None:
 def _make(path: Path) -> None:
     """With the mode that what SQLite makes beside it will have, too."""
     try:
-        path.touch(mode=0o600, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            give_to_owner_of(path.parent, descriptor)
+        finally:
+            os.close(descriptor)
     except OSError as error:
         if not path.exists():  # one that is there may be of another user, and readable
             raise JournalUnavailable(

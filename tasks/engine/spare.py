@@ -7,6 +7,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from tasks.engine.file_owner import give_to_owner_of
 from tasks.engine.storage import told_when_full
 
 NAME = ".spare"
@@ -21,6 +22,7 @@ def keep_spare(directory: Path) -> None:
     with told_when_full(directory):
         try:
             with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "wb") as file:
+                give_to_owner_of(directory, file.fileno())
                 file.write(os.urandom(SIZE_BYTES))  # zeros take no room on every file system
         except FileExistsError:
             return  # another run makes it just now

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from tasks.engine.errors import BackupError, SettingsError, StorageFull
+from tasks.engine.file_owner import give_to_owner_of, make_folder
 from tasks.engine.names import PART_SUFFIX, REPORT, REPORTS_DIR, parse_dump_name, part_path, rejected_stamp, stamp_of
 
 # What "no room" is called by disks, by quotas, and by network file systems that notice late.
@@ -73,9 +74,12 @@ def ensure_private_dir(path: Path) -> Path:
 
 def _make_private(path: Path) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        for above in reversed(path.parents):
+            if not above.exists():
+                with suppress(FileExistsError):
+                    make_folder(above, 0o777)
         with suppress(FileExistsError):
-            path.mkdir(mode=0o700)
+            make_folder(path, 0o700)
             sync_folder(path.parent)
     except OSError as error:
         if error.errno in _FULL:
@@ -165,6 +169,7 @@ def _write_new(path: Path, data: bytes, mode: int) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
     with os.fdopen(descriptor, "wb") as file:
         os.fchmod(descriptor, mode)  # whatever the umask
+        give_to_owner_of(path.parent, descriptor)
         file.write(data)
         file.flush()
         os.fsync(descriptor)
@@ -189,6 +194,7 @@ def _sync_file(path: Path) -> None:
             raise BackupError(f"{path} is a symbolic link, which was not put there by a backup: remove it") from error
         raise
     try:
+        give_to_owner_of(path.parent, descriptor)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

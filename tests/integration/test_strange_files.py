@@ -11,7 +11,9 @@ import pytest
 from tasks.engine.errors import BackupError
 from tasks.engine.finishing import plan_expiry
 from tasks.engine.manifest import read_manifest
-from tasks.engine.names import dump_path, manifest_path
+from tasks.engine.names import dump_path, manifest_path, part_path
+from tasks.engine.storage import publish_part
+from tests.support.command import command
 from tests.support.installation import Installation, installed
 from worker.demo.servers import PostgresServer, ValkeyServer
 
@@ -124,3 +126,25 @@ def test_a_world_writable_folder_is_closed_and_what_is_put_there_is_private_what
         os.umask(before)
     assert {stat.S_IMODE(path.stat().st_mode) for path in folder.rglob("*") if path.is_file()} == {0o600}
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make what is another user's")
+def test_what_root_leaves_in_the_folder_of_another_user_belongs_to_that_user(
+    installation: Installation, tmp_path: Path
+) -> None:
+    home, outside = tmp_path / "home", tmp_path / "outside"
+    home.mkdir()
+    outside.write_text(PRECIOUS)
+    os.chown(home, 12345, 12345)
+    folder = home / "backups" / "ours"
+    for zipped in ("none", "zstd"):
+        assert installation.run_here(BACKUP_DIR=str(folder), DUMP_COMPRESSION=zipped)["outcome"] == "succeeded"
+    assert command(installation, "drill", "last", BACKUP_DIR=str(folder)).exit_code == 0
+    assert command(installation, "status", "--html", BACKUP_DIR=str(folder)).exit_code == 0
+    made = [home / "backups", folder, *folder.rglob("*")]
+    assert len(made) > 15
+    assert [path for path in made if (path.stat().st_uid, path.stat().st_gid) != (12345, 12345)] == []
+    planted = part_path(folder / "planted")
+    planted.hardlink_to(outside)
+    publish_part(planted, folder / "planted")
+    assert outside.stat().st_uid == 0

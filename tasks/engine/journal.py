@@ -84,6 +84,12 @@ class Journal:
         except JournalUnavailable:
             return
 
+    def demand_writable(self) -> None:
+        """Raise JournalUnavailable when nothing can be written; nothing is."""
+        with self._reading() as connection, connection.begin() as attempt:
+            connection.execute(meta.update().where(meta.c.key == _ID).values(value=self.id))
+            attempt.rollback()
+
     def begin_run(
         self,
         run_id: str,

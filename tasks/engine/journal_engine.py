@@ -56,7 +56,7 @@ def explained() -> Iterator[None]:
             if "full" in reason
             else "move it away, the next run begins a new one: the reports beside it tell which dumps are verified"
             if "malformed" in reason or "not a database" in reason
-            else "see that BACKUP_DIR belongs to this user, or that JOURNAL_URL is right"
+            else "see that BACKUP_DIR and every file in it belong to this user, or that JOURNAL_URL is right"
         )
         raise JournalUnavailable(f"the journal cannot be used: {reason}; {remedy}") from error
 
@@ -70,6 +70,15 @@ def open_engine(url: str, *, create: bool) -> Engine:
         if not url.startswith("sqlite"):
             return sa.create_engine(url, poolclass=NullPool, connect_args=_patience(url))
         path = Path(sa.make_url(url).database or "")
+    try:
+        return _open_file(url, path, create=create)
+    except PermissionError as error:
+        raise JournalUnavailable(
+            f"this user may not open {path}: type it as the user who runs the worker (sudo -u)"
+        ) from error
+
+
+def _open_file(url: str, path: Path, *, create: bool) -> Engine:
     if path.is_symlink():
         raise JournalUnavailable(
             f"the journal {path} is a symbolic link and is not followed: name the file itself in JOURNAL_URL, or "

@@ -85,11 +85,16 @@ class Lease:
         """
         with _explained():
             self.client.set(self._journal_key, journal_id, nx=True)
+        self.demand_agreed(journal_id)
+
+    def demand_agreed(self, journal_id: str | None) -> None:
+        """The same, only asked; None: there is no journal here yet."""
         found = self.remembered_journal()
-        if found != journal_id:
+        if found not in {None, journal_id}:
+            ours = journal_id or "not made yet"
             raise WrongJournal(
                 "another installation works on these two databases with another journal, or the journal of before was "
-                f"lost (that one {found}, ours {journal_id}); set JOURNAL_URL and BACKUP_DIR alike on every host, or, "
+                f"lost (that one {found}, ours {ours}); set JOURNAL_URL and BACKUP_DIR alike on every host, or, "
                 "when the other one is gone for good, type: railway-neon-sync take-over"
             )
 

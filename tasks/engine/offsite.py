@@ -64,7 +64,11 @@ class Offsite:
 
     def send(self, path: Path, name: str) -> None:
         """Seen there when it is whole; in pieces, so that the deadline holds within a file too."""
-        with self._translated(f"sent ({name})"), path.open("rb") as file:
+        try:
+            opened = path.open("rb")
+        except OSError as error:
+            raise OffsiteFailed(f"{path} cannot be sent off-site: {error.strerror}; give it to this user") from error
+        with self._translated(f"sent ({name})"), opened as file:
             obstore.put(self._store, name, self._pieces(file))
         log.info("BACKUP_STORAGE sent %s off-site (%.2f MB)", name, path.stat().st_size / 2**20)
 
@@ -213,7 +217,10 @@ def _open_store(settings: Settings) -> Any:
         raise OffsiteFailed("OFFSITE_URL is not set: there is no off-site storage")
     parts = urlsplit(place)
     if parts.scheme == "file":
-        return LocalStore(Path(parts.path), mkdir=True)
+        try:
+            return LocalStore(Path(parts.path), mkdir=True)
+        except (obstore.exceptions.BaseError, OSError, ValueError) as error:
+            raise OffsiteFailed(f"OFFSITE_URL: {parts.path} cannot be made or used: {_reason(error)}") from error
     limit_s = min(_REQUEST_S, settings.offsite_timeout_s)
     client: dict[str, Any] = {"connect_timeout": "10s", "timeout": f"{limit_s}s"}
     options: dict[str, Any] = {

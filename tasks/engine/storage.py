@@ -68,8 +68,15 @@ def ensure_private_dir(path: Path) -> Path:
         _refuse_shared_folder(path)
         path.chmod(0o700)
     if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
-        raise SettingsError(f"{path} cannot be written by this user (uid {os.geteuid()}): give it to this user")
+        raise SettingsError(_why_not_writable(path, found))
     return path
+
+
+def _why_not_writable(path: Path, found: os.stat_result) -> str:
+    if os.statvfs(path).f_flag & os.ST_RDONLY:
+        return f"{path} lies on a disk that can only be read: mount it for writing, or set BACKUP_DIR to another disk"
+    mine = f"it belongs to uid {found.st_uid}, this is uid {os.geteuid()}"
+    return f"{path} cannot be written by this user ({mine}): type it as that user (sudo -u), or give it to this one"
 
 
 def _make_private(path: Path) -> None:
@@ -116,6 +123,15 @@ def is_regular(path: Path) -> bool:
         return stat.S_ISREG(path.lstat().st_mode)
     except OSError:
         return False
+
+
+def may_read(path: Path) -> bool:
+    """Whether this user may read an ordinary file."""
+    try:
+        os.close(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC))
+    except OSError as error:
+        return error.errno not in {errno.EACCES, errno.EPERM}
+    return True
 
 
 def read_regular(path: Path) -> bytes:

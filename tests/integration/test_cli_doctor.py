@@ -107,3 +107,18 @@ def test_the_round_trip_is_measured_and_the_duration_foretold_before_and_after_a
     assert (found["forecast"]["basis"], found["forecast"]["runs"]) == ("runs", 1)
     said = next(finding["told"] for finding in found["findings"] if finding["name"] == "duration")
     assert "by the last run that succeeded" in said
+
+
+def test_a_journal_that_redis_does_not_know_is_found_before_a_run_fails_for_it(
+    new_installation: Installation,
+) -> None:
+    installation = new_installation
+    means = installation.means()
+    assert means.lease is not None
+    means.lease.agree_on_journal(means.journal.id)  # as each run through a worker does
+    _, found, printed = states(installation)
+    assert (found["journal"], found["lock"]) == ("good", "good"), printed
+    _, found, printed = states(installation, BACKUP_DIR=str(installation.home / "lost"), JOURNAL_URL="")
+    assert (found["journal"], found["lock"]) == ("note", "bad")
+    assert "the journal of before was lost" in printed
+    assert "ours not made yet" in printed

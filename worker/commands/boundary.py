@@ -1,5 +1,6 @@
 """Where errors become sentences and exit codes, and where settings are read for a person who waits."""
 
+import errno
 import os
 import sys
 import traceback
@@ -24,7 +25,9 @@ EXIT_CODES = {
 }
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
-_DEBUG, _SECRETS = "railway_neon_sync.debug", "railway_neon_sync.secrets"
+_DEBUG, _SECRETS, _FAILURE = (f"railway_neon_sync.{name}" for name in ("debug", "secrets", "failure"))
+# Nobody's bug: a disk that can only be read, that is broken, or whose server went away.
+_DISK = frozenset({errno.EROFS, errno.EIO, errno.ESTALE, errno.ENOTCONN})
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
@@ -44,21 +47,20 @@ class ExplainingGroup(click.Group):
             _tell(ctx, f"nobody answered, and nothing was changed; how to answer in the command: {_help_of(ctx)}")
             ctx.exit(USAGE)
         except SettingsFault as fault:
-            _tell(ctx, _settings_lines(fault))
+            _tell(ctx, settings_lines(fault))
             ctx.exit(USAGE)
         except BackupError as error:
             _tell(ctx, str(error))
-            ctx.exit(FAILED)
+            ctx.exit(_failure(ctx))
         except PermissionError as error:
             _tell(ctx, f"this user may not open {error.filename}: type it as the user who runs the worker (sudo -u)")
-            ctx.exit(FAILED)
+            ctx.exit(_failure(ctx))
         except KeyboardInterrupt as interruption:
             _tell(ctx, f"interrupted; {str(interruption) or 'nothing was changed'}")
             ctx.exit(INTERRUPTED)
         except Exception as error:  # noqa: BLE001 - the last resort: a bug, told as such
-            hint = "" if _debugging(ctx) else "; with --debug it shows where"
-            _tell(ctx, f"an unexpected error, {type(error).__name__}: {error}{hint}")
-            ctx.exit(FAILED)
+            _tell(ctx, _of_the_disk(error) or _unexpected(ctx, error))
+            ctx.exit(_failure(ctx))
 
 
 def debug_option(command: _Command) -> _Command:
@@ -80,6 +82,11 @@ def debug_option(command: _Command) -> _Command:
 def debugging() -> bool:
     """Whether the command that runs now was called with --debug."""
     return _debugging(click.get_current_context())
+
+
+def fail_with(code: int) -> None:
+    """The exit status of the command that runs now, whatever stops it, in place of 1."""
+    click.get_current_context().meta[_FAILURE] = code
 
 
 def read_settings(*, without: Collection[str] = ()) -> Settings:
@@ -110,6 +117,21 @@ def _debugging(ctx: click.Context) -> bool:
     return bool(ctx.meta.get(_DEBUG))
 
 
+def _failure(ctx: click.Context) -> int:
+    return int(ctx.meta.get(_FAILURE, FAILED))
+
+
+def _of_the_disk(error: Exception) -> str | None:
+    if isinstance(error, OSError) and error.errno in _DISK and error.filename:
+        return f"{error.filename} cannot be used: {error.strerror}; see the disk on which it lies"
+    return None
+
+
+def _unexpected(ctx: click.Context, error: Exception) -> str:
+    hint = "" if _debugging(ctx) else "; with --debug it shows where"
+    return f"an unexpected error, {type(error).__name__}: {error}{hint}"
+
+
 def _help_of(ctx: click.Context) -> str:
     return f"{ctx.find_root().info_name} {ctx.invoked_subcommand} --help"
 
@@ -121,7 +143,8 @@ def _folder_without_settings() -> str | None:
     return f"there is no .env in {Path.cwd()}: if it lies in another folder, go there and type this again"
 
 
-def _settings_lines(fault: SettingsFault) -> str:
+def settings_lines(fault: SettingsFault) -> str:
+    """Every fault, and whether somebody stands in the wrong folder; a line each."""
     count = len(fault.faults)
     folder = _folder_without_settings() if any(" is not set" in sentence for sentence in fault.faults) else None
     lines = "".join(f"\n  {sentence}" for sentence in (*fault.faults, *([folder] if folder else ())))

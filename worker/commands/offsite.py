@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from config.settings import Settings
+from config.settings import Settings, SettingsFault
 from worker.commands.boundary import debug_option, read_settings, say
 from worker.commands.interruption import NOTHING, Entrust, stoppable, when_interrupted
 
@@ -36,6 +36,8 @@ def offsite(*, wanted_sync: bool, fetch: str | None, as_json: bool) -> None:
     from worker.commands.output import print_json  # noqa: PLC0415 - no other command waits for the engine
 
     settings = read_settings()
+    if settings.offsite_place is None:
+        raise SettingsFault(("OFFSITE_URL is not set: there is no off-site storage",))
     if wanted_sync:
         with when_interrupted(
             "what was sent whole stays there, and the rest is sent by the next run, or by this again"

@@ -8,7 +8,7 @@ import click
 from rich.text import Text
 
 from config.settings import URLS
-from worker.commands.boundary import debug_option, read_settings
+from worker.commands.boundary import debug_option, fail_with, read_settings
 
 if TYPE_CHECKING:
     from tasks.engine.overview import Overview
@@ -57,6 +57,7 @@ def status(ctx: click.Context, *, quick: bool, html: bool, as_json: bool) -> Non
     from worker.commands.output import print_json  # noqa: PLC0415
     from worker.machinery import ask_machinery  # noqa: PLC0415
 
+    fail_with(EXIT_CODES["unknown"])
     settings = read_settings(without=URLS)
     journal, problem = journal_if_there(settings)
     asking = not (quick or settings.unset)  # without both URLs neither lock nor application has a name

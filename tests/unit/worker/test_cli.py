@@ -1,5 +1,6 @@
 """The command line, without servers: what it says, and how it ends."""
 
+import errno
 import json
 import subprocess
 import sys
@@ -117,6 +118,49 @@ def test_another_users_files_are_told_as_that() -> None:
     assert "unexpected" not in result.stderr
 
 
+def test_a_disk_that_can_only_be_read_is_told_as_that_and_is_no_defect() -> None:
+    result = invoke("run", "--here", ways=ways_that_raise(OSError(errno.EROFS, "Read-only file system", "/b/x")))
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "railway-neon-sync: /b/x cannot be used: Read-only file system; see the disk on which it lies\n"
+    )
+    result = invoke("run", "--here", ways=ways_that_raise(OSError(errno.EBADF, "Bad file descriptor", "/b/x")))
+    assert "an unexpected error" in result.stderr
+
+
+def test_status_that_cannot_be_told_is_unknown_and_not_stale(monkeypatch: pytest.MonkeyPatch) -> None:
+    def deny(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", "/b/reports")
+
+    monkeypatch.setattr("tasks.engine.overview.read_overview", deny)
+    result = invoke("status", "--quick")
+    assert (result.exit_code, "may not open /b/reports" in result.stderr) == (2, True)
+
+
+def test_offsite_without_a_storage_is_a_mistake_in_the_settings() -> None:
+    result = invoke("offsite", env={**URLS, "OFFSITE_URL": ""})
+    assert result.exit_code == 2
+    assert "OFFSITE_URL is not set" in result.stderr
+
+
+@pytest.mark.parametrize("program", [["celery"], [sys.executable, "-m", "celery"]], ids=["celery", "python -m celery"])
+def test_celery_with_settings_that_cannot_be_used_ends_with_a_sentence(program: list[str], tmp_path: Path) -> None:
+    first = program[0] if len(program) > 1 else str(Path(sys.executable).with_name(program[0]))
+    done = subprocess.run(
+        [first, *program[1:], "-A", "worker", "worker"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(Path(__file__).parents[3]), "RETENTION_DAYS": "soon"},
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("celery: 3 settings cannot be used:\n")
+    assert "RETENTION_DAYS must be a whole number" in done.stderr
+    assert f"there is no .env in {tmp_path}" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_ctrl_c_while_the_program_still_loads_shows_no_traceback(tmp_path: Path) -> None:
     (tmp_path / "click.py").write_text("raise KeyboardInterrupt")
     done = subprocess.run(
@@ -172,7 +216,7 @@ def test_whoever_stands_in_the_wrong_folder_is_told_so(tmp_path: Path, monkeypat
 
 def test_a_status_page_without_a_backup_directory_is_told_in_one_sentence(tmp_path: Path) -> None:
     result = invoke("status", "--quick", "--html", env={**URLS, "BACKUP_DIR": str(tmp_path / "none")})
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert result.stderr.endswith("make a backup: railway-neon-sync run\n")
     assert "unexpected" not in result.stderr
 

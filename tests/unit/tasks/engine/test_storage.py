@@ -3,15 +3,19 @@
 import errno
 import os
 import stat
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 
 from tasks.engine import names, storage
+from tasks.engine.doctor.place import demand_readable
 from tasks.engine.errors import BackupError, SettingsError, StorageFull
+from tasks.engine.journal import Journal, JournalUnavailable
 
 NOON = datetime(2026, 11, 2, 12, 0, 0, 345678, tzinfo=UTC)
 
@@ -32,6 +36,56 @@ def fail_with(number: int) -> Callable[..., None]:
 
 
 # --- the directory
+
+
+@contextmanager
+def as_another_user() -> Iterator[Path]:
+    """This process is no root while inside; a folder that anybody may enter."""
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        folder.chmod(0o755)
+        os.seteuid(54321)
+        try:
+            yield folder
+        finally:
+            os.seteuid(0)
+
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+
+
+@needs_root
+def test_files_that_this_user_may_not_read_are_found_and_named_with_the_remedy() -> None:
+    with as_another_user() as folder:
+        os.seteuid(0)
+        (folder / "reports").mkdir()
+        for name in ("open.sql", "closed.sql", "reports/closed.json"):
+            (folder / name).write_text("x")
+            (folder / name).chmod(0o644 if "open" in name else 0o600)
+        os.seteuid(54321)
+        with pytest.raises(SettingsError) as refused:
+            demand_readable(folder)
+    assert str(refused.value).startswith(f"2 files of {folder} may not be read by this user (closed.json, closed.sql)")
+    assert f"chown --recursive --reference={folder} {folder}" in str(refused.value)
+
+
+@needs_root
+def test_a_journal_that_may_not_be_opened_is_told_as_unavailable_and_a_closed_one_as_not_writable(
+    tmp_path: Path,
+) -> None:
+    with as_another_user() as folder:
+        os.seteuid(0)
+        (folder / "closed").mkdir(mode=0o700)
+        Journal(f"sqlite:///{folder}/closed/journal.sqlite3", pair="p")
+        Journal(f"sqlite:///{folder}/roots.sqlite3", pair="p")
+        (folder / "roots.sqlite3").chmod(0o644)
+        os.seteuid(54321)
+        with pytest.raises(JournalUnavailable, match=r"this user may not open .*: type it as"):
+            Journal(f"sqlite:///{folder}/closed/journal.sqlite3", pair="p", create=False)
+        roots = Journal(f"sqlite:///{folder}/roots.sqlite3", pair="p", create=False)
+        with pytest.raises(JournalUnavailable, match="every file in it belong to this user"):
+            roots.demand_writable()
+    Journal(f"sqlite:///{tmp_path}/journal.sqlite3", pair="p").demand_writable()
 
 
 def test_a_missing_directory_is_made_for_this_user_only(tmp_path: Path) -> None:

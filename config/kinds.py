@@ -4,6 +4,7 @@ A reader raises ValueError with the sentence without its subject ("must be ...")
 it is no secret, its value are put around it by whoever loads the settings. No reader repeats a secret.
 """
 
+import difflib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -205,6 +206,8 @@ def _read_service(value: object) -> SecretStr:
     if not separator or not _SCHEME.fullmatch(scheme):
         raise ValueError(f"must be a URL like {_BROKER_EXAMPLE}")
     scheme = _SYNONYMS.get(scheme.lower(), scheme)
+    if scheme not in _REDIS and (meant := difflib.get_close_matches(scheme.lower(), _REDIS, n=1, cutoff=0.8)):
+        raise ValueError(f"begins with {scheme}://: did you mean {meant[0]}://?")
     text = f"{scheme}://{rest}"
     return SecretStr(_checked_redis(text) if scheme in _REDIS else text)
 

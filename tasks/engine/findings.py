@@ -61,6 +61,9 @@ def _look(point: Point) -> list[Finding]:
         return [Finding(name=point.name, state="good", told=found)] if isinstance(found, str) else list(found)
     except BackupError as error:
         return [Finding(name=point.name, state="bad", told=str(error))]
+    except PermissionError as error:
+        told = f"this user may not open {error.filename}: type it as the user who runs the worker (sudo -u)"
+        return [Finding(name=point.name, state="bad", told=told)]
 
 
 def _not_examined(point: Point, missing: str) -> Finding:

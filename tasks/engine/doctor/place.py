@@ -36,7 +36,7 @@ def demand_readable(folder: Path) -> None:
     files = [path for path in (*folder.iterdir(), *(folder / REPORTS_DIR).glob("*.json")) if is_regular(path)]
     if closed := sorted(path.name for path in files if not may_read(path)):
         raise SettingsError(
-            f"{len(closed)} files of {folder} may not be read by this user ({', '.join(closed[:3])}); give them to the "
+            f"{len(closed)} file(s) of {folder} this user may not read ({', '.join(closed[:3])}); give them to the "
             f"folder's owner, as root: chown --recursive --reference={folder} {folder}"
         )
 

@@ -220,6 +220,12 @@ def test_a_wrong_broker_does_not_also_accuse_what_follows_it() -> None:
     assert len(faults(CELERY_BROKER_URL="nonsense", BACKUP_DIR="a\0b")) == 2
 
 
+@pytest.mark.parametrize(("typed", "meant"), [("reddis", "redis"), ("redsi", "redis"), ("redisss", "rediss")])
+def test_a_misspelt_redis_is_told_as_that_and_not_as_another_broker(typed: str, meant: str) -> None:
+    told = f"CELERY_BROKER_URL begins with {typed}://: did you mean {meant}://?"
+    assert faults(CELERY_BROKER_URL=f"{typed}://:geheim@h:6379/0") == (told,)
+
+
 def test_an_address_under_the_wrong_name_is_not_repeated() -> None:
     assert faults(RETENTION_DAYS=TARGET) == ("RETENTION_DAYS must be a whole number of days above 0",)
 

@@ -1,5 +1,6 @@
 """Points that are examined one after the other, and what hangs on one that fails."""
 
+import errno
 from collections.abc import Iterator
 
 from tasks.engine.errors import BackupError
@@ -40,3 +41,12 @@ def test_a_point_may_find_several_things_and_a_note_is_no_fault() -> None:
     found = examine([Point(name="two", look=two), Point(name="next", look=lambda: "fine", needs=("two",))])
     assert [finding.state for finding in found] == ["good", "note", "good"]
     assert all_good(found)
+
+
+def test_what_another_user_alone_may_open_is_bad_and_does_not_end_the_examination() -> None:
+    def denied() -> str:
+        raise PermissionError(errno.EACCES, "Permission denied", "/b/reports")
+
+    found = examine([Point(name="copy", look=denied), Point(name="after it", look=lambda: "good")])
+    assert [finding.state for finding in found] == ["bad", "good"]
+    assert "may not open /b/reports: type it as the user who runs the worker" in found[0].told

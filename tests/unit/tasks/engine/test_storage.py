@@ -65,7 +65,7 @@ def test_files_that_this_user_may_not_read_are_found_and_named_with_the_remedy()
         os.seteuid(54321)
         with pytest.raises(SettingsError) as refused:
             demand_readable(folder)
-    assert str(refused.value).startswith(f"2 files of {folder} may not be read by this user (closed.json, closed.sql)")
+    assert str(refused.value).startswith(f"2 file(s) of {folder} this user may not read (closed.json, closed.sql)")
     assert f"chown --recursive --reference={folder} {folder}" in str(refused.value)
 
 

@@ -6,7 +6,9 @@ from typing import Any
 
 from tasks.engine.content import (
     Content,
+    compare_definitions,
     content_digest,
+    definitions_digest,
     describe_changes,
     describe_losses,
     describe_tables,
@@ -21,6 +23,7 @@ from tasks.engine.names import dump_path, manifest_path
 from tasks.engine.run import Run
 from tasks.engine.wording import counted
 
+_SHOWN = 3
 _COMMANDS = "if it may be overwritten: railway-neon-sync adopt; if it is production now: railway-neon-sync promote"
 
 
@@ -40,7 +43,9 @@ class Shrink:
 
 def check_guards(run: Run, source: Manifest, safety: Manifest, mark: Mark | None) -> str:
     """Raise Held, naming every reason and the command that lifts it; else say what was judged."""
-    reasons = foreign_target(safety, mark) + written_target(safety, mark, copied=_last_copy(run, mark))
+    copied = _last_copy(run, mark)
+    written = _written_definitions(run, safety, mark, copied)
+    reasons = foreign_target(safety, mark) + written_target(safety, mark, copied=copied, definitions=written)
     shrink = measure_shrink(
         safety.content, source.content, tables=run.settings.stats_tables, max_percent=run.settings.max_shrink_percent
     )
@@ -68,11 +73,13 @@ def foreign_target(safety: Manifest, mark: Mark | None) -> list[str]:
     ]
 
 
-def written_target(safety: Manifest, mark: Mark | None, *, copied: Content | None = None) -> list[str]:
+def written_target(
+    safety: Manifest, mark: Mark | None, *, copied: Content | None = None, definitions: Sequence[str] = ()
+) -> list[str]:
     """Guard 2: it is production now, was restored by hand, or was written to since our last copy.
 
     copied: what that copy held, where its manifest is still there: then it is said what was written, else what stands
-    there now.
+    there now. definitions: what was found written in text that the digest does not hold.
     """
     if mark is None:
         return []
@@ -86,14 +93,26 @@ def written_target(safety: Manifest, mark: Mark | None, *, copied: Content | Non
             f"the backup database {safety.database} was restored by hand on {mark.restored}, to what was dumped at "
             f"{mark.snapshot_at}: a run would replace that by what the source holds now; {_COMMANDS}"
         ]
-    if safety.content_digest != mark.content_digest:
+    if safety.content_digest != mark.content_digest or definitions:
         since = f"it was adopted on {mark.adopted}" if mark.adopted else f"the copy of {mark.snapshot_at}"
         what = describe_changes(copied, safety.content) if copied else f"now {describe_tables(safety.content)}"
+        what = "; ".join(definitions[:_SHOWN]) or what
         return [
             f"the backup database {safety.database} was written to since {since}{_in_brackets(what)}: somebody failed "
             f"over to it, or uses it; {_COMMANDS}"
         ]
     return []
+
+
+def _written_definitions(run: Run, safety: Manifest, mark: Mark | None, copied: Content | None) -> tuple[str, ...]:
+    """The views, defaults, checks and their like that are no longer the last copy's, though the digest is."""
+    if mark is None or copied is None or safety.content_digest != mark.content_digest:
+        return ()
+    record = run.journal.run(mark.run_id)
+    if record is not None and record.facts.get("definitions") == definitions_digest(safety.content):
+        return ()  # to the letter as it was verified: nobody need be asked
+    with run.target.open() as connection:
+        return compare_definitions(copied, safety.content, connection)
 
 
 def _last_copy(run: Run, mark: Mark | None) -> Content | None:
@@ -145,7 +164,7 @@ def _describe_shrink(shrink: Shrink, losses: str, run_id: str, *, accepted: str 
 
 def demand_unwritten(found: Content, safety: Content, database: str, *, told: str) -> None:
     """Held when the target is not what the safety backup holds: the last look. told: what became of it."""
-    if not unchanged(found, safety):
+    if not untouched(found, safety):
         raise Held(written_meanwhile(database, describe_changes(safety, found), told=told))
 
 
@@ -160,3 +179,9 @@ def written_meanwhile(database: str, what: str, *, told: str) -> str:
 def unchanged(found: Content, expected: Content) -> bool:
     """Does a database still hold what its manifest says, as far as the digest tells?"""
     return content_digest(found) == content_digest(expected)
+
+
+def untouched(found: Content, before: Content) -> bool:
+    """Does one database hold at two instants the same, to the letter of each view, default and check?"""
+    letters = found.server_version != before.server_version or definitions_digest(found) == definitions_digest(before)
+    return letters and unchanged(found, before)

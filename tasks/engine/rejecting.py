@@ -9,7 +9,7 @@ from tasks.engine.content import Content, read_content
 from tasks.engine.dumping import keep_rejected
 from tasks.engine.errors import BackupError, Held
 from tasks.engine.faultpoints import fault_point
-from tasks.engine.guards import unchanged
+from tasks.engine.guards import unchanged, untouched
 from tasks.engine.manifest import Manifest
 from tasks.engine.mark import TargetState, read_state
 from tasks.engine.replacing.swap import drop_own_databases, put_back
@@ -54,7 +54,7 @@ def keep_what_was_replaced(run: Run, safety: Manifest) -> None:
     if run.facts["method"] != "swap" or _state_beside(run, run.previous_name) is None:
         return
     previous = _beside(run, run.previous_name)
-    if unchanged(_read(previous), safety.content):
+    if untouched(_read(previous), safety.content):
         return
     kept = keep_rejected(run, previous)
     run.warn(

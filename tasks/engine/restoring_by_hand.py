@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from tasks.engine import carry_over, dumping, grants
-from tasks.engine.content import Content, content_digest, is_empty, read_content
+from tasks.engine.content import Content, is_empty, read_content
 from tasks.engine.dumping import identity
 from tasks.engine.errors import BackupError, DeadlineExceeded, Held, NotEqual, ServerUnreachable
 from tasks.engine.examining import demand_whole
+from tasks.engine.guards import untouched
 from tasks.engine.manifest import Manifest
 from tasks.engine.mark import Mark, TargetState, read_state
 from tasks.engine.proof import demand_equal
@@ -108,7 +109,7 @@ def restore_by_hand(run: Run, what: Prospect, *, now: datetime) -> RestoredByHan
     """
     began = time.monotonic()
     safety = None if what.empty else dumping.back_up_target(run)
-    if safety is not None and content_digest(safety.content) != content_digest(what.content):
+    if safety is not None and not untouched(safety.content, what.content):
         raise Held(f"somebody wrote to {run.target_name} meanwhile; nothing was changed; look again, then repeat this")
     found = examine_target(run.target)
     method, reason = choose_method(run.settings.restore_method, run.target, found)

@@ -9,7 +9,14 @@ from dataclasses import dataclass, replace
 from sqlalchemy.engine import Connection
 
 from tasks.engine.background import beside
-from tasks.engine.content import Content, compare_content, describe_changes, read_content, statistics
+from tasks.engine.content import (
+    Content,
+    compare_content,
+    definitions_digest,
+    describe_changes,
+    read_content,
+    statistics,
+)
 from tasks.engine.errors import FenceBroken, Held, NotEqual, ServerUnreachable
 from tasks.engine.faultpoints import fault_point
 from tasks.engine.guards import demand_unwritten, written_meanwhile
@@ -63,7 +70,7 @@ def confirm(run: Run, source: Manifest, safety: Manifest, *, unlogged: bool) -> 
         connection, content = read()
         fault_point("verify_target.middle")
         verified = Verified(stats=statistics(content, run.settings.stats_tables))
-        run.keep(backup_stats=verified.stats)
+        run.keep(backup_stats=verified.stats, definitions=definitions_digest(content))
         try:
             demand_equal(source.content, content, connection, what="the backup database", unlogged=unlogged)
         except NotEqual as error:

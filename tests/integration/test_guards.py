@@ -27,6 +27,11 @@ from worker.demo.servers import PostgresServer, ValkeyServer
 
 Install = Callable[..., Installation]
 
+# The second is spelt in other words as soon as it is restored.
+DEFINITIONS = """
+    CREATE VIEW ones AS SELECT 1 AS one; CREATE TABLE kinds (kind varchar(9) CHECK (kind IN ('a', 'b')));
+"""
+
 
 @pytest.fixture(params=["swap", "in_place"])
 def method(request: pytest.FixtureRequest) -> str:
@@ -87,17 +92,40 @@ def test_a_first_run_against_somebodys_database_is_held_once_and_adopt_lifts_it(
         ("UPDATE users SET email = 'written@example.org' WHERE id = 1", "table public.users: some of its 57 rows"),
         ("CREATE TABLE notes (id int)", "table public.notes is new, with 0 rows"),
         ("SELECT nextval('users_id_seq')", "sequence public.users_id_seq moved from 57 to 58"),
+        (
+            "CREATE OR REPLACE VIEW ones AS SELECT 2 AS one",
+            "view query public.ones: SELECT 2 AS one, expected SELECT 1",
+        ),
+        (
+            "ALTER TABLE kinds DROP CONSTRAINT kinds_kind_check; "
+            "ALTER TABLE kinds ADD CONSTRAINT kinds_kind_check CHECK (kind IN ('a', 'c'))",
+            "constraint expression public.kinds.kinds_kind_check",
+        ),
     ],
-    ids=["a row", "a table", "a sequence"],
+    ids=["a row", "a table", "a sequence", "a view", "a check"],
 )
 def test_a_copy_that_somebody_wrote_to_is_held_and_what_was_written_is_named(
     installation: Installation, write: str, named: str
 ) -> None:
+    installation.on_source(DEFINITIONS)
     assert installation.run_here()["outcome"] == "succeeded"
     installation.on_target(write)
     before = installation.fingerprint()
     demand_held(installation, installation.run_here(), "was written to since the copy of", named, "adopt", "promote")
     assert installation.fingerprint() == before
+
+
+def test_definitions_that_are_the_sources_in_other_words_are_nobodys_write(
+    installation: Installation, method: str
+) -> None:
+    """As after an upgrade of the server: what the journal has of their text says nothing then."""
+    installation.on_source(DEFINITIONS)
+    assert installation.copied(RESTORE_METHOD=method)["way"] == method
+    assert installation.copied(RESTORE_METHOD=method)["way"] == "unchanged"
+    journal = installation.means(lock=False).journal
+    for record in journal.runs():
+        journal.keep(record.run_id, definitions="of another version")
+    assert installation.copied(RESTORE_METHOD=method)["way"] == "unchanged"
 
 
 def test_a_promoted_copy_is_never_overwritten_not_even_by_an_installation_without_memory(

@@ -92,6 +92,21 @@ def test_a_write_after_the_guard_was_judged_is_not_overwritten(installation: Ins
     assert installation.leftovers() == []
 
 
+def test_a_view_that_somebody_writes_after_the_safety_backup_is_not_overwritten(
+    installation: Installation, method: str
+) -> None:
+    """Its text is not in the content digest, and this is the last that is seen of it."""
+    installation.on_source("CREATE VIEW ones AS SELECT 1 AS one")
+    installation.copied()
+    installation.on_source(WRITE.format(number=0))
+    with held_at(installation, "check_guards.done", RESTORE_METHOD=method) as held:
+        installation.on_target("CREATE OR REPLACE VIEW ones AS SELECT 2 AS one")
+    assert held.report["outcome"] == "held", held.report["error"]
+    assert "(definitions only)" in held.report["error"]
+    assert ask(installation.target, "SELECT one FROM ones") == [(2,)]
+    assert installation.leftovers() == []
+
+
 def test_nothing_is_lost_of_what_is_written_before_during_and_after_publishing(
     installation: Installation, method: str
 ) -> None:

@@ -1,8 +1,8 @@
 """What a database holds: read, hashed, compared, kept as JSON."""
 
 from tasks.engine.content.changes import describe_changes, describe_losses, describe_tables
-from tasks.engine.content.comparison import compare_content
-from tasks.engine.content.digest import content_digest
+from tasks.engine.content.comparison import compare_content, compare_definitions
+from tasks.engine.content.digest import content_digest, definitions_digest
 from tasks.engine.content.reading import read_content
 from tasks.engine.content.session import PINNED_SESSION
 from tasks.engine.content.values import (
@@ -28,9 +28,11 @@ __all__ = [
     "TableContent",
     "TableName",
     "compare_content",
+    "compare_definitions",
     "content_digest",
     "content_from_json",
     "content_to_json",
+    "definitions_digest",
     "describe_changes",
     "describe_losses",
     "describe_tables",

@@ -41,6 +41,12 @@ def compare_content(
     return tuple(dict.fromkeys(map(shown, sentences)))
 
 
+def compare_definitions(expected: Content, found: Content, connection_to_found: Connection) -> tuple[str, ...]:
+    """Of two contents with the same digest: what differs in the deparsed text that is not in it."""
+    theirs, ours = ({k: each for k, each in _by_name(c).items() if not each.canonical} for c in (expected, found))
+    return tuple(dict.fromkeys(map(shown, _different(theirs, ours, connection_to_found))))
+
+
 def _by_name(content: Content) -> _Objects:
     return {(each.kind, each.identity): each for each in content.objects}
 

@@ -18,6 +18,12 @@ def content_digest(content: Content) -> str:
     return digest.hexdigest()
 
 
+def definitions_digest(content: Content) -> str:
+    """Hex SHA-256 over the deparsed text that content_digest leaves out: it is the same only for one server version."""
+    texts = sorted([each.kind, each.identity, each.definition] for each in content.objects if not each.canonical)
+    return hashlib.sha256(json.dumps([content.server_version, texts]).encode()).hexdigest()
+
+
 def _lines(content: Content) -> Iterator[str]:
     for entry in content.objects:
         if entry.kind not in PRIVILEGE_KINDS:

@@ -43,7 +43,7 @@ class Session(extensions.connection):
         return self._begin is None
 
     def put_off(self, statement: str) -> None:
-        """Send it ahead of the transaction's next statement; never, when there is none."""
+        """Send it ahead of the transaction's next statement or its COMMIT; never, when there is none."""
         self._put_off += f"{statement}; "
 
     def catch_up(self) -> None:
@@ -62,7 +62,9 @@ class Session(extensions.connection):
         self._left = True
 
     def commit(self) -> None:
-        self._end("COMMIT")
+        # What was put off may be what undoes something: it must not be left out.
+        ahead = self._put_off if self.info.transaction_status == extensions.TRANSACTION_STATUS_INTRANS else ""
+        self._end(f"{ahead}COMMIT")
 
     def rollback(self) -> None:
         if not self._left:

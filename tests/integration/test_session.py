@@ -131,6 +131,14 @@ def test_what_was_put_off_goes_ahead_of_the_next_statement_and_ends_with_the_tra
     assert answer(session, "SELECT 1") == 1
 
 
+def test_what_was_put_off_to_undo_something_is_not_committed(open_session: Opener) -> None:
+    session = open_session()
+    told(session, "CREATE TABLE stays (); SAVEPOINT one; CREATE TABLE undone ()")
+    session.put_off("ROLLBACK TO SAVEPOINT one")
+    session.commit()
+    assert answer(open_session(), "SELECT to_regclass('stays') IS NOT NULL AND to_regclass('undone') IS NULL")
+
+
 def test_a_percent_sign_that_was_put_off_is_no_parameter(open_session: Opener) -> None:
     session = open_session()
     told(session, "SELECT 1")

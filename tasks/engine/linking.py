@@ -12,13 +12,13 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from tasks.engine.content import Content, compare_content, read_content
+from tasks.engine.content import Content, compare_content, content_digest, read_content
 from tasks.engine.content.session import catch_up
 from tasks.engine.errors import DumpRefused, StorageFull
 from tasks.engine.faultpoints import fault_point
 from tasks.engine.grants import grants_from_json
 from tasks.engine.loading import demand_unchanged
-from tasks.engine.manifest import Manifest, read_manifest, write_manifest
+from tasks.engine.manifest import Manifest, read_manifest, summary, write_manifest
 from tasks.engine.mark import Mark
 from tasks.engine.names import form_of, manifest_path, part_path
 from tasks.engine.run import Run
@@ -65,8 +65,10 @@ def _last_dump(run: Run, mark: Mark | None) -> Manifest | None:
         manifest = read_manifest(manifest_path(dump))
     except DumpRefused:
         return None
-    known = (manifest.run_id, manifest.file, manifest.content_digest, manifest.kind)
-    return manifest if known == (mark.run_id, dump.name, mark.content_digest, "source") else None
+    # By the journal too: a file and a manifest that were exchanged together fit each other, and are proved by nothing.
+    known = (manifest.kind, manifest.run_id, manifest.content_digest, summary(manifest))
+    wanted = ("source", mark.run_id, mark.content_digest, record.facts["source_dump"])
+    return manifest if known == wanted else None
 
 
 def _rights_beyond_the_dump(described: Mapping[str, Any]) -> str | None:
@@ -106,6 +108,7 @@ def _linked(run: Run, last: Manifest, content: Content, described: Mapping[str, 
             stamp=run.stamp,
             file=final.name,
             content=content,
+            content_digest=content_digest(content),
             same_as=last.file,
             **described,
         )

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from tasks.engine.content import Content, content_from_json, content_to_json
 from tasks.engine.errors import DumpRefused
+from tasks.engine.names import manifest_path
 from tasks.engine.storage import atomic_write, read_regular
 
 FORMAT = 1
@@ -54,14 +55,34 @@ def write_manifest(manifest: Manifest, path: Path) -> None:
 def read_manifest(path: Path) -> Manifest:
     """Read it back; DumpRefused when it is missing or no manifest of ours."""
     try:
-        document = json.loads(read_regular(path))
+        return parse_manifest(read_regular(path), path)
+    except OSError as error:
+        raise DumpRefused(f"the manifest {path} cannot be read ({error.strerror}); {_WITHOUT}") from error
+
+
+def parse_manifest(text: bytes, path: Path) -> Manifest:
+    """The same of what stands in the file; path: to tell of it."""
+    try:
+        document = json.loads(text)
         if document.pop("format") != FORMAT:
             raise DumpRefused(f"the manifest {path.name} has a format that this program does not know")
         return Manifest(**{**document, "content": content_from_json(document["content"])})
-    except OSError as error:
-        raise DumpRefused(f"the manifest {path} cannot be read ({error.strerror}); {_WITHOUT}") from error
     except (ValueError, KeyError, TypeError) as error:
         raise DumpRefused(f"the manifest {path} is damaged; {_WITHOUT}") from error
+
+
+def read_own(dump: Path, *, run_id: str, known: Mapping[str, Any]) -> Manifest:
+    """The manifest beside a dump of a run; DumpRefused unless it is the one that the run wrote.
+
+    known: its summary, as the journal remembers it. A file and a manifest that were exchanged together fit each other.
+    """
+    manifest = read_manifest(manifest_path(dump))
+    if manifest.run_id != run_id or summary(manifest) != known:
+        raise DumpRefused(
+            f"the manifest of {dump.name} is not the one that this run wrote: dump or manifest were exchanged; they "
+            "must not be loaded, run again"
+        )
+    return manifest
 
 
 def summary(manifest: Manifest) -> dict[str, Any]:

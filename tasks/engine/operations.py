@@ -2,17 +2,15 @@
 
 from dataclasses import asdict
 from functools import partial
-from pathlib import Path
 
 from tasks.engine import checking, dumping, finishing, guards, restoring, verification
 from tasks.engine.content import statistics
-from tasks.engine.errors import DumpRefused, RunLost
+from tasks.engine.errors import RunLost
 from tasks.engine.faultpoints import fault_point
 from tasks.engine.linking import link_last_dump
-from tasks.engine.manifest import Manifest, read_manifest
+from tasks.engine.manifest import Manifest, read_own
 from tasks.engine.manifest import summary as dump_summary
 from tasks.engine.mark import TargetState
-from tasks.engine.names import manifest_path
 from tasks.engine.replacing.clearing import demand_locks
 from tasks.engine.replacing.sweeping import sweep
 from tasks.engine.run import Run
@@ -87,21 +85,10 @@ def clean_up(run: Run) -> str:
 
 def _manifests(run: Run) -> tuple[Manifest, Manifest, TargetState]:
     return (
-        _own_manifest(run, run.paths.source_dump, "source_dump"),
-        _own_manifest(run, run.paths.safety_dump, "safety_dump"),
+        read_own(run.paths.source_dump, run_id=run.id, known=run.facts["source_dump"]),
+        read_own(run.paths.safety_dump, run_id=run.id, known=run.facts["safety_dump"]),
         TargetState(**run.facts["expected"]),
     )
-
-
-def _own_manifest(run: Run, dump: Path, kept: str) -> Manifest:
-    """DumpRefused unless it is the one that this run wrote, as the journal remembers it."""
-    manifest = read_manifest(manifest_path(dump))
-    if manifest.run_id != run.id or dump_summary(manifest) != run.facts[kept]:
-        raise DumpRefused(
-            f"the manifest of {dump.name} is not the one that this run wrote: dump or manifest were exchanged; they "
-            "must not be loaded, run again"
-        )
-    return manifest
 
 
 def _describe_dump(manifest: Manifest) -> str:

@@ -20,9 +20,9 @@ from tasks.engine.errors import (
 from tasks.engine.faultpoints import fault_point
 from tasks.engine.finishing import finish
 from tasks.engine.guards import written_meanwhile
-from tasks.engine.manifest import Manifest, read_manifest
+from tasks.engine.manifest import Manifest, read_own
 from tasks.engine.mark import Mark, TargetState, read_state
-from tasks.engine.names import PART_SUFFIX, manifest_path
+from tasks.engine.names import PART_SUFFIX
 from tasks.engine.proof import demand_equal
 from tasks.engine.rejecting import keep_what_was_replaced, keep_what_was_written, put_back_by_swap, put_back_in_place
 from tasks.engine.replacing import fence
@@ -60,10 +60,10 @@ def settle(run: Run, cause: str, *, held: bool = False) -> Ending:
         _end_sessions_of_dumps(run)
         return Ending(outcome="held" if held else "failed", error=cause)
     state = _look(run)
-    source = read_manifest(manifest_path(run.paths.source_dump))
-    safety = read_manifest(manifest_path(run.paths.safety_dump))
     if record.verified_at is not None:  # the point of no return: whatever died after it, the copy stands
         return _finish_forward(run, cause)
+    source = read_own(run.paths.source_dump, run_id=run.id, known=run.facts["source_dump"])
+    safety = read_own(run.paths.safety_dump, run_id=run.id, known=run.facts["safety_dump"])
     if state is not None and state.mark is not None and state.mark.run_id == run.id:
         return _end_published(run, state, source, safety, cause)
     overtaken = state is not None and state.comment != run.facts["expected"]["comment"]

@@ -1,5 +1,6 @@
 """The last copy's dump as the next run's safety backup: where it is one, where it is none, and a rollback from it."""
 
+import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -84,6 +85,7 @@ REAL: dict[str, Callable[[Installation], Any]] = {
     "another file stands under its name": lambda one: newest(one).write_text("-- nothing"),
     "its manifest is gone": lambda one: newest(one).with_suffix(".manifest.json").unlink(),
     "its manifest is another's": lambda one: exchanged(newest(one).with_suffix(".manifest.json")),
+    "another file, with a manifest that fits": lambda one: forged(newest(one)),
     "a grant": lambda one: one.on_target("GRANT SELECT ON marks TO pg_monitor"),
     "a grant that was taken away": lambda one: one.on_target(
         f"REVOKE DELETE ON marks FROM {one.roles and one.roles.name}"
@@ -94,10 +96,6 @@ REAL: dict[str, Callable[[Installation], Any]] = {
     ),
     "another owner": lambda one: one.on_target("ALTER TABLE marks OWNER TO postgres; GRANT ALL ON marks TO public"),
     "rows of an unlogged table": lambda one: one.on_target("DELETE FROM scratch"),
-    "the text of a constraint": lambda one: one.on_target(
-        "ALTER TABLE marks DROP CONSTRAINT marks_points_check; "
-        "ALTER TABLE marks ADD CONSTRAINT marks_points_check CHECK (points > -1)"
-    ),
 }
 
 
@@ -123,8 +121,27 @@ def flip(path: Path) -> None:
     path.write_bytes(content)
 
 
+def forged(path: Path) -> None:
+    flip(path)
+    manifest = path.with_suffix(".manifest.json")
+    described = {**json.loads(manifest.read_text()), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    manifest.write_text(json.dumps(described))
+
+
 def exchanged(path: Path) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), "run_id": "another's"}))
+
+
+def test_what_somebody_wrote_into_a_definition_is_in_a_real_safety_backup(installation: Installation) -> None:
+    installation.on_target(
+        "ALTER TABLE marks DROP CONSTRAINT marks_points_check; "
+        "ALTER TABLE marks ADD CONSTRAINT marks_points_check CHECK (points > -1)"
+    )
+    before = oracle.take(installation.target)
+    report = installation.run_here(FULL_RUNS="false")
+    assert (report["outcome"], report["safety_dump"]["same_as"]) == ("held", None)
+    safety = dump_of(installation, "safety", report)
+    assert oracle.differences(oracle.of_dump(safety, on=installation.target_server.dsn()), before) == []
 
 
 def test_neither_another_form_nor_another_memory_nor_a_key_of_others_nor_the_setting_allow_it(

@@ -3,13 +3,14 @@
 What is there, the storage itself says: nothing about it is remembered here, so nothing can be remembered wrongly.
 """
 
+import hashlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 import obstore
@@ -18,7 +19,8 @@ from pydantic import SecretStr
 
 from config.settings import Settings
 from tasks.engine import retention
-from tasks.engine.errors import BackupError, OffsiteFailed
+from tasks.engine.errors import BackupError, DumpRefused, OffsiteFailed
+from tasks.engine.manifest import Manifest, parse_manifest, read_manifest
 from tasks.engine.names import REPORTS_DIR, instant_of, manifest_path, parse_dump_name, part_path, report_path
 from tasks.engine.storage import atomic_write, ensure_private_dir, publish_part
 from tasks.engine.watch import Watch
@@ -64,11 +66,7 @@ class Offsite:
 
     def send(self, path: Path, name: str) -> None:
         """Seen there when it is whole; in pieces, so that the deadline holds within a file too."""
-        try:
-            opened = path.open("rb")
-        except OSError as error:
-            raise OffsiteFailed(f"{path} cannot be sent off-site: {error.strerror}; give it to this user") from error
-        with self._translated(f"sent ({name})"), opened as file:
+        with _opened(path) as file, self._translated(f"sent ({name})"):
             obstore.put(self._store, name, self._pieces(file))
         log.info("BACKUP_STORAGE sent %s off-site (%.2f MB)", name, path.stat().st_size / 2**20)
 
@@ -84,7 +82,15 @@ class Offsite:
             obstore.delete(self._store, name)
         log.info("BACKUP_STORAGE removed %s off-site: %s", name, reason, extra={"event": "expired_offsite"})
 
-    def _pieces(self, file: Any) -> Iterator[bytes]:
+    def demand_whole(self, dump: Path) -> None:
+        """DumpRefused unless it is what its manifest says: what is damaged off-site, nobody sees until it is needed."""
+        manifest, found = read_manifest(manifest_path(dump)), hashlib.sha256()
+        with _opened(dump) as file:
+            for piece in self._pieces(file):
+                found.update(piece)
+        _demand_fitting(dump.name, found.hexdigest(), manifest)
+
+    def _pieces(self, file: BinaryIO) -> Iterator[bytes]:
         while piece := file.read(_BLOCK_BYTES):
             self._watch.check()
             yield piece
@@ -109,12 +115,21 @@ def sync(
     """Send what is missing, then delete what has expired.
 
     verdicts: retention's about the dumps here; held: whether the newest run is, so that nothing expires.
+    OffsiteFailed at the end when a dump here is not whole: nothing of it is sent, so it replaces no whole one there.
     """
     offsite = Offsite(settings, watch)
     there = offsite.sizes()
-    sent = []
-    for path, name in files_to_send(settings.backup_dir, verdicts):
-        if there.get(name) != path.stat().st_size:
+    sent, damaged = [], list[str]()
+    for dump in verified_dumps(verdicts):
+        files = files_to_send(settings.backup_dir, dump)
+        missing = [(path, name) for path, name in files if there.get(name) != path.stat().st_size]
+        try:
+            if any(path.parent == dump.parent for path, _ in missing):
+                offsite.demand_whole(dump)
+        except DumpRefused as error:
+            damaged.append(f"nothing of {dump.name} was sent, and what lies off-site of it stays: {error}")
+            continue
+        for path, name in missing:
             offsite.send(path, name)
             there[name] = path.stat().st_size
             sent.append(name)
@@ -127,23 +142,38 @@ def sync(
                     deleted.append(name)
     synced = Synced(sent=tuple(sent), deleted=tuple(deleted), stored=tuple(stored_dumps(there)))
     log.info("BACKUP_STORAGE off-site: %s", synced.summary(), extra={"event": "offsite"})
+    if damaged:
+        raise OffsiteFailed("; ".join(damaged))
     return synced
 
 
-def files_to_send(directory: Path, verdicts: Sequence[retention.Verdict]) -> Iterator[tuple[Path, str]]:
-    """Of each verified dump that is kept here: the dump, its report, and last its manifest, with their names there.
+def verified_dumps(verdicts: Sequence[retention.Verdict]) -> list[Path]:
+    """Those that are kept here, and belong off-site."""
+    return [verdict.dump.path for verdict in verdicts if verdict.keep and verdict.dump.verified]
+
+
+def files_to_send(directory: Path, dump: Path) -> Iterator[tuple[Path, str]]:
+    """The dump, its report, and last its manifest, with their names there.
 
     The report of a run that has not ended is not written yet: the next look sends it.
     """
-    for verdict in verdicts:
-        dump = verdict.dump.path
-        if not (verdict.keep and verdict.dump.verified):
-            continue
-        yield dump, dump.name
-        manifest, report = _companions(dump.name)
-        for name in (report, manifest):
-            if (directory / name).exists():
-                yield directory / name, name
+    yield dump, dump.name
+    manifest, report = _companions(dump.name)
+    for name in (report, manifest):
+        if (directory / name).exists():
+            yield directory / name, name
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise OffsiteFailed(f"{path} cannot be sent off-site: {error.strerror}; give it to this user") from error
+
+
+def _demand_fitting(name: str, sha256: str, manifest: Manifest) -> None:
+    if sha256 != (manifest.stored_sha256 or manifest.sha256):
+        raise DumpRefused(f"{name} is damaged: its SHA-256 is not the one that its manifest says; use another one")
 
 
 def stored_dumps(there: Mapping[str, int]) -> list[StoredDump]:
@@ -185,22 +215,35 @@ def choose(stored: Sequence[StoredDump], wanted: str) -> StoredDump:
 
 
 def fetch(settings: Settings, watch: Watch, dump: StoredDump) -> Path:
-    """Bring a dump, its manifest and its report into the backup directory; returns the dump's path."""
+    """Bring a dump, its manifest and its report into the backup directory; returns the dump's path.
+
+    DumpRefused when it is not what its manifest there says: then nothing is brought.
+    """
     # Whoever fetches may have lost the disk, and the folder with it.
     offsite, final = Offsite(settings, watch), ensure_private_dir(settings.backup_dir) / dump.name
     there = offsite.sizes()
     part = part_path(final)
     part.unlink(missing_ok=True)
     part.touch(mode=0o600)
+    found = hashlib.sha256()
     with part.open("wb") as file:
         for piece in offsite.fetch(dump.name):
+            found.update(piece)
             file.write(piece)
+    companions = {name: b"".join(offsite.fetch(name)) for name in _companions(dump.name) if name in there}
+    manifest = manifest_path(final).name
+    try:
+        _demand_fitting(
+            f"off-site {dump.name}", found.hexdigest(), parse_manifest(companions[manifest], Path(manifest))
+        )
+    except DumpRefused:
+        part.unlink()
+        raise
     publish_part(part, final)
-    for name in _companions(dump.name):
-        if name in there:
-            path = settings.backup_dir / name
-            path.parent.mkdir(mode=0o700, exist_ok=True)
-            atomic_write(path, b"".join(offsite.fetch(name)))
+    for name, content in companions.items():
+        path = settings.backup_dir / name
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        atomic_write(path, content)
     log.info("BACKUP_STORAGE fetched %s", dump.name, extra={"event": "file_made"})
     return final
 

@@ -17,6 +17,7 @@ import pytest
 
 from tasks.engine import finishing
 from tasks.engine.dumpfile import inspect_dump
+from tasks.engine.errors import OffsiteFailed
 from tasks.engine.offsite import Synced
 from tests.support.installation import Installation, installed
 from tests.support.workers import wait_until
@@ -44,6 +45,10 @@ class Storage:
     def names(self) -> list[str]:
         found = self.client.list_objects_v2(Bucket=BUCKET).get("Contents", [])
         return sorted(entry["Key"].split("/", 2)[2] for entry in found)
+
+    def contents(self, stamp: str) -> dict[str, bytes]:
+        keys = [entry["Key"] for entry in self.client.list_objects_v2(Bucket=BUCKET).get("Contents", [])]
+        return {key: self.client.get_object(Bucket=BUCKET, Key=key)["Body"].read() for key in keys if stamp in key}
 
     def put(self, installation: Installation, name: str) -> None:
         self.client.put_object(Bucket=BUCKET, Key=f"neon/{installation.settings().pair}/{name}", Body=b"old")
@@ -137,6 +142,42 @@ def test_what_lies_there_is_brought_back_and_is_the_same(installation: Installat
     assert SECRET not in listed.stdout + listed.stderr
     shutil.rmtree(installation.backup_dir)
     kept.rename(installation.backup_dir)
+
+
+@pytest.mark.parametrize("damaged", ["dump", "manifest", "no manifest"])
+def test_a_dump_that_was_damaged_here_does_not_replace_the_whole_one_there(
+    installation: Installation, storage: Storage, damaged: str
+) -> None:
+    report = installation.run_here()
+    copy_offsite(installation)
+    there = storage.contents(report["stamp"])
+    dump = installation.backup_dir / report["source_dump"]["file"]
+    path = dump if damaged == "dump" else dump.with_suffix(".manifest.json")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-40])
+    if damaged == "no manifest":
+        path.unlink()
+        dump.write_bytes(dump.read_bytes()[:-40])
+    with pytest.raises(OffsiteFailed, match=f"nothing of {dump.name} was sent, and what lies off-site of it stays: "):
+        copy_offsite(installation)
+    assert storage.contents(report["stamp"]) == there
+    for each in (dump, dump.with_suffix(".manifest.json")):
+        each.unlink(missing_ok=True)
+    command(installation, "offsite", "--fetch", report["stamp"])
+    assert path.read_bytes() == whole
+
+
+def test_a_dump_that_lies_there_damaged_is_not_brought(installation: Installation, storage: Storage) -> None:
+    report = installation.run_here()
+    dump = installation.backup_dir / report["source_dump"]["file"]
+    copy_offsite(installation)
+    storage.put(installation, dump.name)
+    dump.unlink()
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        command(installation, "offsite", "--fetch", report["stamp"])
+    assert f"off-site {dump.name} is damaged: its SHA-256" in refused.value.stderr
+    assert not dump.exists()
+    assert installation.leftovers() == []
 
 
 def test_old_dumps_expire_there_by_the_same_rules_and_nothing_else_does(

@@ -7,7 +7,7 @@ import pytest
 
 from config.settings import Settings, load_settings
 from tasks.engine.errors import OffsiteFailed
-from tasks.engine.offsite import StoredDump, choose, files_to_send, plan_offsite_expiry, stored_dumps
+from tasks.engine.offsite import StoredDump, choose, files_to_send, plan_offsite_expiry, stored_dumps, verified_dumps
 from tasks.engine.retention import KeptDump, Verdict
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -42,13 +42,15 @@ def test_a_dump_goes_with_its_report_and_last_its_manifest(tmp_path: Path) -> No
         path.touch()
     manifest = tmp_path / "source_db_backup_20261125_060000.manifest.json"
     manifest.touch()
-    names = [name for _, name in files_to_send(tmp_path, [verdict(dump)])]
+    names = [name for _, name in files_to_send(tmp_path, dump)]
     assert names == [dump.name, "reports/20261125_060000.json", manifest.name]
 
 
 @pytest.mark.parametrize("other", [{"keep": False}, {"state": "failed"}, {"state": "open"}, {"kind": "safety"}])
 def test_only_verified_dumps_that_are_kept_are_sent(tmp_path: Path, other: dict[str, bool]) -> None:
-    assert list(files_to_send(tmp_path, [verdict(tmp_path / "source_db_backup_20261125_060000.sql", **other)])) == []  # type: ignore[arg-type]
+    dump = tmp_path / "source_db_backup_20261125_060000.sql"
+    assert verified_dumps([verdict(dump)]) == [dump]
+    assert verified_dumps([verdict(dump, **other)]) == []  # type: ignore[arg-type]
 
 
 def test_a_dump_without_its_manifest_is_not_there_yet_and_other_names_are_nobody_of_ours() -> None:

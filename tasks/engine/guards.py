@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from sqlalchemy.engine import Connection
+
 from tasks.engine.content import (
     Content,
     compare_definitions,
@@ -17,6 +19,7 @@ from tasks.engine.content import (
 )
 from tasks.engine.errors import DumpRefused, Held
 from tasks.engine.faultpoints import fault_point
+from tasks.engine.grants import grants_to_json, read_grants
 from tasks.engine.manifest import Manifest, read_manifest
 from tasks.engine.mark import Mark
 from tasks.engine.names import dump_path, manifest_path
@@ -166,6 +169,12 @@ def demand_unwritten(found: Content, safety: Content, database: str, *, told: st
     """Held when the target is not what the safety backup holds: the last look. told: what became of it."""
     if not untouched(found, safety):
         raise Held(written_meanwhile(database, describe_changes(safety, found), told=told))
+
+
+def demand_same_rights(connection: Connection, before: str | None, database: str, *, told: str) -> None:
+    """Held when somebody gave or took rights in the connection's database since. before: as a manifest has them."""
+    if before is not None and grants_to_json(read_grants(connection)) != before:
+        raise Held(written_meanwhile(database, "owners and privileges", told=told))
 
 
 def written_meanwhile(database: str, what: str, *, told: str) -> str:

@@ -19,7 +19,7 @@ from tasks.engine.content import (
 )
 from tasks.engine.errors import FenceBroken, Held, NotEqual, ServerUnreachable
 from tasks.engine.faultpoints import fault_point
-from tasks.engine.guards import demand_unwritten, written_meanwhile
+from tasks.engine.guards import demand_same_rights, demand_unwritten, written_meanwhile
 from tasks.engine.manifest import Manifest
 from tasks.engine.mark import TargetState, read_state
 from tasks.engine.proof import demand_equal
@@ -66,7 +66,7 @@ def confirm(run: Run, source: Manifest, safety: Manifest, *, unlogged: bool) -> 
     """
     run.progress.begin("verifying")
     with _target_read(run, privileges=source.privileges) as read:
-        _demand_previous_unwritten(run, safety.content)
+        _demand_previous_unwritten(run, safety.content, None if run.settings.keep_owners else safety.grants)
         connection, content = read()
         fault_point("verify_target.middle")
         verified = Verified(stats=statistics(content, run.settings.stats_tables))
@@ -106,30 +106,29 @@ def _demand_our_mark(run: Run, connection: Connection) -> None:
         )
 
 
-def look_at_previous(run: Run, expected: Content) -> None:
-    """Nobody can write to the replaced database now; Held when somebody did, before it was replaced."""
+def look_at_previous(run: Run, expected: Content, rights: str | None) -> None:
+    """Nobody can write to the replaced database now; Held when somebody did, before it was replaced.
+
+    rights: in it, as a manifest has them; none where they were not to be kept.
+    """
     run.progress.begin("looking again at what was replaced")
-    _demand_previous_unwritten(run, expected)
+    _demand_previous_unwritten(run, expected, rights)
 
 
-def _demand_previous_unwritten(run: Run, expected: Content) -> None:
+def _demand_previous_unwritten(run: Run, expected: Content, rights: str | None) -> None:
+    told = "what was written is kept and the old content has its place again"
     if run.nothing_loaded or run.facts["method"] != "swap":
         return
     try:
         # Read only: what functions of its content would write, the session that reads the copy might wait for, and
         # each of the two is waited for by us: no server sees that deadlock.
         with replace(run.target, read_only=True).open(run.previous_name, repeatable=True) as connection:
-            found = read_content(connection)
+            demand_unwritten(read_content(connection), expected, run.target_name, told=told)
+            demand_same_rights(connection, rights, run.target_name, told=told)
     except ServerUnreachable:
         if previous_state(run) is None:
             return
         raise
-    demand_unwritten(
-        found,
-        expected,
-        run.target_name,
-        told="what was written is kept and the old content has its place again",
-    )
 
 
 def previous_state(run: Run) -> TargetState | None:

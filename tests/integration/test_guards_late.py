@@ -107,6 +107,17 @@ def test_a_view_that_somebody_writes_after_the_safety_backup_is_not_overwritten(
     assert installation.leftovers() == []
 
 
+def test_a_right_that_somebody_gives_after_the_safety_backup_is_not_lost(
+    installation: Installation, method: str
+) -> None:
+    with held_at(installation, "check_guards.done", RESTORE_METHOD=method) as held:
+        installation.on_target("GRANT SELECT ON users TO pg_monitor")
+    assert held.report["outcome"] == "held", held.report["error"]
+    assert "(owners and privileges)" in held.report["error"]
+    assert ask(installation.target, "SELECT has_table_privilege('pg_monitor', 'users', 'SELECT')") == [(True,)]
+    assert installation.leftovers() == []
+
+
 def test_nothing_is_lost_of_what_is_written_before_during_and_after_publishing(
     installation: Installation, method: str
 ) -> None:

@@ -24,7 +24,7 @@ MOST = {
     # step: source's sessions and round trips, target's
     "verify_connections": (1, 6, 2, 11),
     "check_guards": (0, 0, 0, 0),
-    "verify_target": (0, 0, 2, 20),
+    "verify_target": (0, 0, 2, 21),
     "finish": (0, 0, 1, 7),
 }
 SESSIONS_OF_RESTORE = 4  # for the databases' names, to clear the way, to load, to prove

@@ -130,6 +130,10 @@ class Declarations(BaseSettings):
         default=False,
         description="Whether each run dumps the target and loads the dump, also when nothing changed since the last.",
     )
+    changed_tables_only: Truth = Field(
+        default=False,
+        description="Whether, when only rows changed, just those rows are written, while readers go on; if it can be.",
+    )
     copy_read_only: Truth = Field(
         default=False, description="Whether the copy refuses ordinary writes between runs; `promote` lifts it."
     )

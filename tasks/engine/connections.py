@@ -15,7 +15,7 @@ from sqlalchemy.pool import NullPool
 from config.logs import mask
 from config.urls import DatabaseUrl
 from tasks.engine.background import beside
-from tasks.engine.errors import BackupError, ServerUnreachable, StorageFull
+from tasks.engine.errors import BackupError, Refused, ServerUnreachable, StorageFull
 from tasks.engine.session import Session
 from tasks.engine.watch import Watch, cut_socket
 
@@ -162,7 +162,7 @@ class Server:
             return full
         if lost:
             return ServerUnreachable(f"the connection to the {self.shown} was lost: {text}")
-        return BackupError(f"the {self.shown} refused: {text}")
+        return Refused(f"the {self.shown} refused: {text}")
 
     def _safe(self, error: BaseException | None) -> str:
         # Masked first: a password with two blanks in it would not be found any more.

@@ -1,27 +1,34 @@
 """Reading pg_dump's plain format: what a dump file holds, and whether it may be loaded at all."""
 
 import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.engine.dumpfile_reader import CopyBlock, SequenceValue, TableName, open_dump
 from tasks.engine.dumpfile_rules import Kind
+from tasks.engine.mark import identifier
 
-__all__ = ["DumpFacts", "SequenceValue", "TableName", "inspect_dump"]
+__all__ = ["DumpFacts", "SequenceValue", "TableName", "inspect_dump", "load_sha256", "part_name"]
+
+
+STATEMENTS, SEQUENCES = "statements", "sequences"
 
 
 @dataclass(frozen=True, kw_only=True)
 class DumpFacts:
     """What one pass over a complete dump file found.
 
-    rows: in the COPY block of each table; statements: all of the file's, COPY included; load_sha256: of all that a load
-    sends, so of the file without its comments and meta-commands, which differ in each dump.
+    rows: in the COPY block of each table; statements: all of the file's, COPY included; load_parts: SHA-256 of all that
+    a load sends, so of the file without its comments and meta-commands, which differ in each dump, in parts: each
+    table's COPY block under its `part_name`, the sequences' values under SEQUENCES, all other statements under
+    STATEMENTS.
     """
 
     size_bytes: int
     sha256: str
-    load_sha256: str
+    load_parts: Mapping[str, str]
     rows: Mapping[TableName, int]
     sequences: Mapping[TableName, SequenceValue]
     statements: int
@@ -34,22 +41,35 @@ def inspect_dump(path: Path, *, keys: Sequence[str] = (), progress: Callable[[in
     progress: is given the number of bytes read so far, about once for every MB.
     """
     sequences: dict[TableName, SequenceValue] = {}
-    load = hashlib.sha256()
+    parts = {name: hashlib.sha256() for name in (STATEMENTS, SEQUENCES)}
     with open_dump(path, keys=keys, progress=progress) as dump:
         for item in dump.items():
-            load.update(item.text + b"\n")
             if isinstance(item, CopyBlock):
+                part = parts.setdefault(part_name(item.table), hashlib.sha256())
+                part.update(item.text + b"\n")
                 for piece in item.data:
-                    load.update(piece)
-                load.update(b"\\.\n")
+                    part.update(piece)
             elif item.kind is Kind.SEQUENCE_VALUE:
+                parts[SEQUENCES].update(item.text + b"\n")
                 name, value = dump.sequence_value(item)
                 sequences[name] = value
+            else:
+                parts[STATEMENTS].update(item.text + b"\n")
         return DumpFacts(
             size_bytes=dump.bytes_read,
             sha256=dump.sha256,
-            load_sha256=load.hexdigest(),
+            load_parts={name: part.hexdigest() for name, part in parts.items()},
             rows=dict(dump.rows),
             sequences=sequences,
             statements=dump.statements,
         )
+
+
+def part_name(table: TableName) -> str:
+    """A table's name among a dump's parts: quoted, so no other part's."""
+    return ".".join(map(identifier, table))
+
+
+def load_sha256(parts: Mapping[str, str]) -> str:
+    """One hash for all that a load of the dump sends."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -21,7 +21,7 @@ from tasks.engine.content import Content, content_digest, read_content, with_seq
 from tasks.engine.content.session import catch_up
 from tasks.engine.database_properties import properties_found, properties_query
 from tasks.engine.dump_writing import Asked, list_rows, write_dump
-from tasks.engine.dumpfile import DumpFacts, inspect_dump
+from tasks.engine.dumpfile import DumpFacts, inspect_dump, load_sha256
 from tasks.engine.dumpfile_rules import harmless
 from tasks.engine.errors import BackupError, DumpRefused
 from tasks.engine.manifest import Manifest, write_manifest
@@ -195,7 +195,8 @@ def _finish(
             file=final.name,
             size_bytes=facts.size_bytes,
             sha256=facts.sha256,
-            load_sha256=facts.load_sha256,
+            load_sha256=load_sha256(facts.load_parts),
+            load_parts=facts.load_parts,
             content=content,
             content_digest=content_digest(content),
             **_stored(part),

@@ -18,6 +18,10 @@ class ServerUnreachable(BackupError, ConnectionError):
     """A database server did not answer. Never a proof that its content is wrong."""
 
 
+class Refused(BackupError):
+    """A server refused a statement of ours and still answers."""
+
+
 class ToolFailed(BackupError):
     """A program of PostgreSQL ended with an error or could not be started.
 

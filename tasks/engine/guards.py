@@ -165,6 +165,9 @@ def _describe_shrink(shrink: Shrink, losses: str, run_id: str, *, accepted: str 
     )
 
 
+NOT_OVERWRITTEN = "nothing was overwritten"
+
+
 def demand_unwritten(found: Content, safety: Content, database: str, *, told: str) -> None:
     """Held when the target is not what the safety backup holds: the last look. told: what became of it."""
     if not untouched(found, safety):

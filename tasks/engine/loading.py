@@ -1,7 +1,7 @@
 """Sending a plain dump to a server through our own connection, so that a dead worker is a rollback at the server."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from tasks.engine.errors import DumpRefused
 from tasks.engine.loading_session import LoadSession
 from tasks.engine.packing import unpacked
 
+Item = Statement | CopyBlock
 # a hostile dump's warnings would pile up in psycopg2 while a string of statements runs
 _QUIET = b"SET client_min_messages = error;"
 
@@ -37,21 +38,22 @@ def load_dump(
     session_settings: str,
     keys: Sequence[str] = (),
     progress: Callable[[int], None] | None = None,
+    instead: Callable[[Iterator[Item]], Iterator[Item]] = lambda items: items,
 ) -> LoadSummary:
     """Send the dump's statements and data. The caller owns the transaction: nothing is committed here.
 
     With autocommit each string of statements commits by itself, so the caller must discard the database on failure.
     keys: secret keys of age, for an encrypted dump.
     session_settings: SET statements, sent when the dump's preamble has reset the timeouts; none for client_encoding.
-    progress: is given the number of bytes read so far. The session keeps the dump's settings, an empty search_path
-    among them; only client_encoding is put back.
+    progress: is given the number of bytes read so far. instead: gives what is sent in place of the dump's items.
+    The session keeps the dump's settings, an empty search_path among them; only client_encoding is put back.
 
     Raises DumpRefused (also when the file's SHA-256 is another), LoadFailed, ServerUnreachable (the connection broke).
     """
     with open_dump(path, keys=keys, progress=progress) as dump, connection.cursor() as cursor:
         session = LoadSession(connection, cursor, dump)
         with session.never_half_committed():
-            _send_all(session, dump, session_settings)
+            _send_all(session, dump, instead(dump.items()), session_settings)
             _demand_hash(path, dump.sha256, sha256)  # also of what was read just now: the file may have changed again
             session.flush()
             session.restore_encoding()
@@ -81,9 +83,9 @@ def _demand_hash(path: Path, found: str, wanted: str) -> None:
         )
 
 
-def _send_all(session: LoadSession, dump: DumpReader, session_settings: str) -> None:
+def _send_all(session: LoadSession, dump: DumpReader, items: Iterator[Item], session_settings: str) -> None:
     in_preamble = True
-    for item in dump.items():
+    for item in items:
         if in_preamble and not (isinstance(item, Statement) and item.kind is Kind.SETTING):
             _end_preamble(session, session_settings, line=item.line)
             in_preamble = False

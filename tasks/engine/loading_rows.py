@@ -18,7 +18,7 @@ ENCODINGS = frozenset({"UTF8", "SQL_ASCII"})
 
 _CREATED = re.compile(rb"CREATE (?:UNLOGGED )?TABLE (" + QUALIFIED_NAME + rb") ")
 _RULE = re.compile(rb"CREATE (?:OR REPLACE )?RULE ")
-_COPY = re.compile(rb"COPY (?P<into>(?P<table>" + QUALIFIED_NAME + rb") \(.*\)) FROM stdin;", re.DOTALL)
+_COPY = re.compile(rb"COPY (?P<into>(?P<table>" + QUALIFIED_NAME + rb") \((?P<columns>.*)\)) FROM stdin;", re.DOTALL)
 # What COPY TO writes for a byte; others, \x41 or \101, are read by COPY alone.
 _ESCAPED = {
     b"\\\\": b"\\", b"\\b": b"\b", b"\\f": b"\f", b"\\n": b"\n", b"\\r": b"\r", b"\\t": b"\t", b"\\v": b"\v",
@@ -53,6 +53,12 @@ class PlainTables:
         """Whether the block's table is one of them. What an extension made is not."""
         copied = _COPY.fullmatch(block.text)
         return copied is not None and copied["table"] in self._names and not self._rules
+
+
+def copy_columns(text: bytes) -> tuple[bytes, bytes] | None:
+    """A COPY statement's table and columns, quoted as they stand there; None when it names no column."""
+    copied = _COPY.fullmatch(text)
+    return (copied["table"], copied["columns"]) if copied is not None and copied["columns"] else None
 
 
 def insert_statement(text: bytes, data: bytes) -> bytes | None:

@@ -41,7 +41,8 @@ class Manifest:
     grants: str | None  # of the target's objects, as grants.py writes them; null for the source
     stored_bytes: int | None = None  # of the file, where that is packed; its sha256 too
     stored_sha256: str | None = None
-    load_sha256: str | None = None  # of what a load sends: see DumpFacts; null in manifests of before
+    load_sha256: str | None = None  # of all that a load sends; null in manifests of before
+    load_parts: Mapping[str, str] | None = None  # the same in parts: see DumpFacts
     same_as: str | None = None  # of a safety backup: the dump of the last copy, whose second name this file is
 
 

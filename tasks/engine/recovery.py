@@ -19,7 +19,7 @@ from tasks.engine.errors import (
 )
 from tasks.engine.faultpoints import fault_point
 from tasks.engine.finishing import finish
-from tasks.engine.guards import written_meanwhile
+from tasks.engine.guards import NOT_OVERWRITTEN, written_meanwhile
 from tasks.engine.manifest import Manifest, read_own
 from tasks.engine.mark import Mark, TargetState, read_state
 from tasks.engine.names import PART_SUFFIX
@@ -31,7 +31,7 @@ from tasks.engine.restoring import put_mark_back
 from tasks.engine.run import Run
 from tasks.engine.service_file import remove_service_files
 from tasks.engine.storage import remove_file
-from tasks.engine.verification import NOT_OVERWRITTEN, confirm, previous_state
+from tasks.engine.verification import confirm, previous_state
 
 log = logging.getLogger(__name__)
 
@@ -151,7 +151,7 @@ def _undo(run: Run, state: TargetState, source: Manifest, safety: Manifest, endi
     """
     comment = run.facts["expected"]["comment"]
     fault_point("rollback.begin")
-    if run.nothing_loaded:
+    if run.nothing_replaced:
         return _undo_mark(run, state, ending)
     try:
         if run.facts["method"] == "swap" and previous_state(run) is not None:
@@ -210,7 +210,7 @@ def _end_unpublished(run: Run, state: TargetState | None, safety: Manifest, caus
     except NotEqual as error:
         # This run wrote nothing there: somebody else did, after the safety backup. Restoring would destroy that.
         log.warning("the backup database was written to by somebody else meanwhile: %s", error)
-        if run.nothing_loaded:
+        if run.nothing_replaced:
             what = "; ".join(error.differences[:_SHOWN])
             return Ending(outcome="held", error=written_meanwhile(run.target_name, what, told=NOT_OVERWRITTEN))
     _say_preserved(ending)

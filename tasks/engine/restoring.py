@@ -3,17 +3,18 @@
 import logging
 from dataclasses import dataclass
 
+from tasks.engine.changed_tables import Changed
 from tasks.engine.content import Content
 from tasks.engine.dumping import keys_of
-from tasks.engine.errors import RunLost
+from tasks.engine.errors import LoadFailed, NotEqual, Refused, RunLost
 from tasks.engine.loading import demand_unchanged
 from tasks.engine.manifest import Manifest
 from tasks.engine.mark import Mark, TargetState, parse_mark
-from tasks.engine.replacing.interface import Replacement
+from tasks.engine.replacing.interface import Replacement, Replacing
 from tasks.engine.replacing.methods import replacement_of
 from tasks.engine.replacing.renewing import renew_mark
-from tasks.engine.run import UNCHANGED, Run
-from tasks.engine.unchanged import judge
+from tasks.engine.run import CHANGED_TABLES, UNCHANGED, Run
+from tasks.engine.unchanged import Judged, judge
 
 log = logging.getLogger(__name__)
 
@@ -26,10 +27,13 @@ class Restored:
 
     way: str
     notes: tuple[str, ...]
+    changed: Changed | None = None
 
     def summary(self) -> str:
         if self.way == UNCHANGED:
             return NOTHING_CHANGED
+        if self.way == CHANGED_TABLES:
+            return f"only what differs was written ({self.changed}), proved equal and published"
         return f"loaded, proved equal and published by {self.way}"
 
 
@@ -40,7 +44,7 @@ def restore_target(run: Run, source: Manifest, safety: Manifest, expected: Targe
     run.progress.begin("looking for what changed")
     judged = judge(run, source, safety, expected)
     # Before anything is begun: whoever ends this run must know that nothing was loaded.
-    run.keep(way=run.facts["method"] if judged.why else UNCHANGED, way_reason=judged.why or _since(expected))
+    run.keep(way=_way(run, judged), way_reason=judged.why or _since(expected))
     if not run.journal.begin_restore(run.id):
         raise RunLost("another process has ended this run meanwhile; this one stops")
     wanted, was = run.settings.copy_read_only, bool(expected.mark and expected.mark.read_only)
@@ -52,27 +56,50 @@ def restore_target(run: Run, source: Manifest, safety: Manifest, expected: Targe
         read_only=wanted or None,
     )
     read_only = wanted if wanted or was else None  # what somebody else set is not touched
-    if run.nothing_loaded:
+    if judged.why is None:
         run.progress.begin("publishing")
         renew_mark(run, expected, mark.as_comment(), read_only=read_only)
         log.info("✅ Railway backup database restored successfully: %s", NOTHING_CHANGED, extra={"event": "restored"})
         return Restored(way=UNCHANGED, notes=judged.notes)
-    notes = replace(
-        run,
-        Replacement(
-            dump=run.paths.source_dump,
-            manifest=source,
-            expected=expected,
-            overwrites=safety.content,
-            properties=safety.properties,
-            grants=None if run.settings.keep_owners else safety.grants,
-            comment=mark.as_comment(),
-            keys=keys_of(run),
-            read_only=read_only,
-        ),
+    what = Replacement(
+        dump=run.paths.source_dump,
+        manifest=source,
+        expected=expected,
+        overwrites=safety.content,
+        properties=safety.properties,
+        grants=None if run.settings.keep_owners else safety.grants,
+        comment=mark.as_comment(),
+        keys=keys_of(run),
+        read_only=read_only,
     )
+    notes = _write_changes(run, what, judged) if judged.changed is not None else None
+    if notes is None:
+        notes = replace(run, what)
     log.info("✅ Railway backup database restored successfully", extra={"event": "restored"})
-    return Restored(way=run.facts["method"], notes=tuple(notes))
+    return Restored(way=run.facts["way"], notes=tuple(notes), changed=judged.changed)
+
+
+def _write_changes(run: Run, what: Replacement, judged: Judged) -> list[str] | None:
+    """Notes for the report; None where it could not be done, for whatever reason that all anew need not have."""
+    publishing = False
+    try:
+        with replacement_of(run, what, judged.changed) as new:
+            _prepare_and_prove(run, new)
+            publishing = True
+            new.publish()
+        return [*judged.notes, *new.notes]
+    except (LoadFailed, NotEqual, Refused) as error:
+        if publishing:
+            raise
+        log.warning("all is loaded: what differs could not be written: %s", error, extra={"event": "all_is_loaded"})
+        run.keep(way=run.facts["method"], way_reason=f"{judged.why}; what differs could not be written: {error}")
+        return None
+
+
+def _way(run: Run, judged: Judged) -> str:
+    if judged.why is None:
+        return UNCHANGED
+    return CHANGED_TABLES if judged.changed is not None else str(run.facts["method"])
 
 
 def put_mark_back(run: Run, published: TargetState) -> None:
@@ -115,10 +142,14 @@ def _since(expected: TargetState) -> str:
 def replace(run: Run, what: Replacement) -> list[str]:
     """Prepare, prove, publish; returns notes for the report."""
     with replacement_of(run, what) as new:
-        run.progress.begin("preparing")
-        new.prepare()
-        run.progress.begin("proving the copy")
-        new.prove()
-        run.progress.begin("publishing")
+        _prepare_and_prove(run, new)
         new.publish()
         return new.notes
+
+
+def _prepare_and_prove(run: Run, new: Replacing) -> None:
+    run.progress.begin("preparing")
+    new.prepare()
+    run.progress.begin("proving the copy")
+    new.prove()
+    run.progress.begin("publishing")

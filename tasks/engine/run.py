@@ -20,7 +20,9 @@ from tasks.engine.watch import Watch
 
 log = logging.getLogger(__name__)
 
-UNCHANGED = "unchanged"  # the way of a run that loads nothing; else its way is its method
+# The ways of runs that keep the database which stands there; else the way is the method.
+UNCHANGED = "unchanged"  # nothing is loaded
+CHANGED_TABLES = "changed_tables"  # what differs in rows is written, in one transaction
 _MAX_NAME_BYTES = 63  # PostgreSQL's NAMEDATALEN - 1
 
 
@@ -116,9 +118,17 @@ class Run:
         return self._beside("previous")
 
     @property
-    def nothing_loaded(self) -> bool:
-        """The target held it all already: what stands there is not this run's, and no write to it is ours to undo."""
-        return self.facts.get("way") == UNCHANGED
+    def nothing_replaced(self) -> bool:
+        """The database that stood there stays, and what was published was proved in it at that very instant.
+
+        So whatever differs afterwards was written by somebody else, and is not ours to undo.
+        """
+        return self.facts.get("way") in {UNCHANGED, CHANGED_TABLES}
+
+    @property
+    def wrote_tables(self) -> bool:
+        """Single tables are written to where they stand."""
+        return self.facts.get("way") == CHANGED_TABLES
 
     def keep(self, **facts: Any) -> None:
         """Remember for later steps, and for whoever has to end this run."""

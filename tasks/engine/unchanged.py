@@ -4,12 +4,13 @@ That asks for more than equal content: a load also brings what no proof looks at
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import attrgetter
 
 from sqlalchemy.engine import Connection
 
 from tasks.engine import carry_over
+from tasks.engine.changed_tables import Changed, Proved, changed_tables, proved_parts
 from tasks.engine.content import compare_content, describe_changes
 from tasks.engine.database_properties import properties_from
 from tasks.engine.grants import grants_from_json
@@ -51,54 +52,80 @@ _DEFAULT_COLLATION = """
 
 @dataclass(frozen=True, kw_only=True)
 class Judged:
-    """Whether the dump must be loaded. why: the reason, as the end of a sentence; None: nothing changed."""
+    """What must be done with the dump. why: it must be used, as the end of a sentence; None: nothing changed.
+
+    changed: all that need be written; None: everything is loaded.
+    """
 
     why: str | None
     notes: tuple[str, ...] = ()  # what a load would have told, and what is so without one
+    changed: Changed | None = None
+
+    @property
+    def loads_all(self) -> bool:
+        return self.why is not None and self.changed is None
 
 
 def judge(run: Run, source: Manifest, safety: Manifest, expected: TargetState) -> Judged:
     """Both manifests are of exact snapshots: what the source holds, and what the target held at its safety backup."""
-    why = next(_by_the_papers(run, source, safety, expected.mark), None)
-    if why is not None:
-        return Judged(why=why)
+    wanted = next(_by_the_mark(run, expected.mark), None)
+    differs = _by_the_digests(source, safety)
+    if wanted or (differs and not run.settings.changed_tables_only):
+        return Judged(why=wanted or differs)
+    if stale := next(_by_the_manifests(run, source, safety), None):
+        return Judged(why=_both(differs, stale))
     with run.target.open() as connection:
-        why = _by_the_server(connection, major=run.facts["target"]["major"])
-        if why is None:
-            differences = compare_content(source.content, safety.content, connection)
-            why = f"since the last copy: {'; '.join(differences[:_SHOWN])}" if differences else None
-    if why is None and (source.load_sha256 is None or source.load_sha256 != _proved(run, expected.mark)):
-        why = "the dump's text is not the last one's, and only what is loaded is proved"
-    if why is not None or run.facts["method"] != "swap":  # in_place keeps the database, with its locale
-        return Judged(why=why)
-    return _by_swap(run, source, safety)
+        judged = _by_the_target(run, source, safety, proved_parts(run, expected.mark), connection, differs=differs)
+    if judged.loads_all or run.facts["method"] != "swap":  # in_place keeps the database, with its locale
+        return judged
+    by_swap = _by_swap(run, source, safety)
+    return Judged(why=_both(judged.why, by_swap.why)) if by_swap.why else replace(judged, notes=by_swap.notes)
 
 
-def _by_the_papers(run: Run, source: Manifest, safety: Manifest, mark: Mark | None) -> Iterator[str]:
+def _by_the_target(
+    run: Run, source: Manifest, safety: Manifest, proved: Proved, connection: Connection, *, differs: str | None
+) -> Judged:
+    """differs: what is known to have changed; None: compare."""
+    if stale := _by_the_server(connection, major=run.facts["target"]["major"]):
+        return Judged(why=_both(differs, stale))
+    differs = differs or _by_comparison(source, safety, connection)
+    if differs is None and (source.load_sha256 is None or source.load_sha256 != proved.sha256):
+        differs = "the dump's text is not the last one's, and only what is loaded is proved"
+    if differs is None or not run.settings.changed_tables_only:
+        return Judged(why=differs)
+    found = changed_tables(source, safety, proved, connection)
+    return Judged(why=_both(differs, found)) if isinstance(found, str) else Judged(why=differs, changed=found)
+
+
+def _both(*why: str | None) -> str:
+    return "; ".join(filter(None, why))
+
+
+def _by_the_mark(run: Run, mark: Mark | None) -> Iterator[str]:
     if run.settings.full_runs:
         yield "FULL_RUNS asks for it"
     if mark is None:
         yield "no copy of ours stands there yet"
     elif mark.adopted is not None:
         yield f"what stands there was adopted on {mark.adopted}, and not loaded by a run"
-    if source.content_digest != safety.content_digest:
-        yield f"since the last copy: {describe_changes(safety.content, source.content)}"
+
+
+def _by_the_digests(source: Manifest, safety: Manifest) -> str | None:
+    if source.content_digest == safety.content_digest:
+        return None
+    return f"since the last copy: {describe_changes(safety.content, source.content)}"
+
+
+def _by_comparison(source: Manifest, safety: Manifest, connection: Connection) -> str | None:
+    differences = compare_content(source.content, safety.content, connection)
+    return f"since the last copy: {'; '.join(differences[:_SHOWN])}" if differences else None
+
+
+def _by_the_manifests(run: Run, source: Manifest, safety: Manifest) -> Iterator[str]:
     if _column_order(source) is None or _column_order(source) != _column_order(safety):
         yield "the columns of a table come in another order"
     if not run.settings.keep_owners and _has_owners(safety):
         yield "an object belongs to another role than ours, and a load makes all of them ours"
-
-
-def _proved(run: Run, mark: Mark | None) -> str | None:
-    """The load_sha256 of the dump that the copy was made of, or of one that was equal to it: that text is proved.
-
-    Nothing else proves the rows of a dump that is not loaded: its manifest says what the source held.
-    """
-    record = run.journal.run(mark.run_id) if mark is not None else None
-    if record is None or record.outcome != "succeeded":
-        return None
-    known: str | None = (record.facts.get("source_dump") or {}).get("load_sha256")
-    return known
 
 
 def _column_order(manifest: Manifest) -> str | None:

@@ -19,7 +19,7 @@ from tasks.engine.content import (
 )
 from tasks.engine.errors import FenceBroken, Held, NotEqual, ServerUnreachable
 from tasks.engine.faultpoints import fault_point
-from tasks.engine.guards import demand_same_rights, demand_unwritten, written_meanwhile
+from tasks.engine.guards import NOT_OVERWRITTEN, demand_same_rights, demand_unwritten, written_meanwhile
 from tasks.engine.manifest import Manifest
 from tasks.engine.mark import TargetState, read_state
 from tasks.engine.proof import demand_equal
@@ -28,7 +28,6 @@ from tasks.engine.run import Run
 log = logging.getLogger(__name__)
 
 _RETRY_S = 2.0
-NOT_OVERWRITTEN = "nothing was overwritten"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,9 +74,10 @@ def confirm(run: Run, source: Manifest, safety: Manifest, *, unlogged: bool) -> 
             demand_equal(source.content, content, connection, what="the backup database", unlogged=unlogged)
         except NotEqual as error:
             # Not for rows alone that a crash empties: they were nobody's write.
-            if run.nothing_loaded and compare_content(source.content, content, connection, unlogged=False):
-                what = describe_changes(safety.content, content)
-                raise Held(written_meanwhile(run.target_name, what, told=NOT_OVERWRITTEN)) from error
+            if run.nothing_replaced and compare_content(source.content, content, connection, unlogged=False):
+                told = "it stands there, beside what this run brought" if run.wrote_tables else NOT_OVERWRITTEN
+                what = describe_changes(source.content, content)
+                raise Held(written_meanwhile(run.target_name, what, told=told)) from error
             raise
     log.info("✅ Railway backup verification: %s", verified.counts(), extra={"event": "verified"})
     return verified
@@ -117,7 +117,7 @@ def look_at_previous(run: Run, expected: Content, rights: str | None) -> None:
 
 def _demand_previous_unwritten(run: Run, expected: Content, rights: str | None) -> None:
     told = "what was written is kept and the old content has its place again"
-    if run.nothing_loaded or run.facts["method"] != "swap":
+    if run.nothing_replaced or run.facts["method"] != "swap":
         return
     try:
         # Read only: what functions of its content would write, the session that reads the copy might wait for, and

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from tests.faults.instants import HELD_PROGRAMS, IN_FULL, UNCHANGED
+from tests.faults.instants import CHANGED_TABLES, HELD_PROGRAMS, IN_FULL, UNCHANGED
 from tests.faults.proxy import Proxy
 from tests.faults.reader import Reader
 from tests.faults.scene import Scene
@@ -53,7 +53,8 @@ def scene_of(method: str, *, network: bool = False) -> Iterator[Scene]:
         (home / "bin").mkdir(parents=True)
         (home / "clock").write_text("0")
         extra = {
-            "RESTORE_METHOD": "swap" if method == UNCHANGED else method,
+            "RESTORE_METHOD": "swap" if method in {UNCHANGED, CHANGED_TABLES} else method,
+            "CHANGED_TABLES_ONLY": str(method == CHANGED_TABLES).lower(),
             "FULL_RUNS": str(method in IN_FULL).lower(),
             "PG_BIN_DIR": str(home / "bin"),
             FILE: str(home / "clock"),
@@ -81,6 +82,7 @@ def scene_of(method: str, *, network: bool = False) -> Iterator[Scene]:
             client=client,
             reader=reader,
             unchanged=method == UNCHANGED,
+            changed_tables=method == CHANGED_TABLES,
             proxies=proxies,
             make_worker=lambda name: _worker(installation, name),
         )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.faults import hurried_times
 from tests.faults.cell import OUTCOME_BOUND_S, READER_BOUND_S, Verdict
-from tests.faults.instants import UNCHANGED, instants_of
+from tests.faults.instants import CHANGED_TABLES, UNCHANGED, instants_of
 
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 _PAGE = """# Reliability, measured
@@ -100,7 +100,7 @@ class Page:
                 real_alive_s=hurried_times.REAL_ALIVE_S,
                 real_handover_s=hurried_times.REAL_HANDOVER_S,
             ),
-            *(_table(method, fixed) for method in ("swap", "in_place", UNCHANGED)),
+            *(_table(method, fixed) for method in ("swap", "in_place", UNCHANGED, CHANGED_TABLES)),
             _random_table(chance),
         ]
         return "\n".join(part for part in parts if part)
@@ -156,7 +156,8 @@ def _table(method: str, verdicts: Sequence[Verdict]) -> str:
     if not found:
         return ""
     victims = list(dict.fromkeys(victim for _, victim in found))
-    title = "Nothing changed" if method == UNCHANGED else f"Method `{method}`"
+    ways = {UNCHANGED: "Nothing changed", CHANGED_TABLES: "Only what differs is written"}
+    title = ways.get(method, f"Method `{method}`")
     lines = [f"### {title}\n", f"| instant | {' | '.join(victims)} |", "|---" * (len(victims) + 1) + "|"]
     for instant in instants_of(method):
         cells = [_of(found[instant, victim]) if (instant, victim) in found else "" for victim in victims]

@@ -32,6 +32,8 @@ def examine(scene: Scene, cell: Cell, verdict: Verdict, run: AsyncResult, before
     assert row is not None
     if scene.unchanged:
         _stayed(scene, verdict, row, before)
+    elif scene.changed_tables and rolls_back(cell.instant):
+        _stands(scene, verdict, row, before)
     else:
         _content(scene, verdict, row["outcome"], before)
     _same_everywhere(scene, verdict, run, row, before)
@@ -79,6 +81,14 @@ def _stayed(scene: Scene, verdict: Verdict, row: Mapping[str, Any], before: Befo
     else:
         verdict.demand(found == before.target, "what stands there is not what stood there")
         verdict.demand(outcome == "succeeded" or outcome in _TRUE_FAILURES, f"the outcome is {outcome}")
+
+
+def _stands(scene: Scene, verdict: Verdict, row: Mapping[str, Any], before: Before) -> None:
+    """Of a run that wrote only what differs, when somebody wrote right after it: both stand, under the old mark."""
+    scene.known = scene.look()
+    rows = ask(scene.installation.target, WRITTEN)
+    verdict.demand((row["outcome"], rows) == ("held", [(1,)]), f"after somebody's write: {row['outcome']}, {rows}")
+    verdict.demand(scene.mark() == before.mark, f"the mark: {scene.mark()}, expected {before.mark}")
 
 
 def _same_everywhere(scene: Scene, verdict: Verdict, run: AsyncResult, row: dict[str, Any], before: Before) -> None:

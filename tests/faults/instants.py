@@ -10,7 +10,9 @@ STEPS = (
     "finish",
 )
 _BEGINNING = ("begin.reserved", "begin.written", "begin.locked", "entry.sent")
-UNCHANGED = "unchanged"  # beside the two methods: nothing changed at the source, so the run loads nothing
+# Beside the two methods: nothing changed at the source, so the run loads nothing; or it writes only what differs.
+UNCHANGED = "unchanged"
+CHANGED_TABLES = "changed_tables"
 IN_FULL = ("swap",)  # FULL_RUNS: a safety backup is always dumped; else it mostly is the last copy's dump
 LINKED = "safety.linked"
 BEFORE_BEAT = "beat.before"
@@ -24,6 +26,7 @@ PUBLISHING = {
         "swap": "LOCK TABLE pg_catalog.pg_shdescription IN SHARE MODE",
         "in_place": _MARK,
         UNCHANGED: _MARK,
+        CHANGED_TABLES: _MARK,
     },
 }
 _RESTORING = {
@@ -35,6 +38,10 @@ _RESTORING = {
     "in_place": (
         *("restore_target.begin", "in_place.locked", "in_place.cleared", "loaded", "filled", "publish.before"),
         *("publishing.commit", "publish.after", "restore_target.end", "restore_target.done"),
+    ),
+    CHANGED_TABLES: (
+        *("restore_target.begin", "tables.locked", "loaded", "filled", "publish.before", "publishing.commit"),
+        *("publish.after", "restore_target.end", "restore_target.done"),
     ),
     UNCHANGED: (
         *("restore_target.begin", "publish.before", "publishing.commit", "publish.after"),
@@ -52,6 +59,7 @@ _ROLLING_BACK = {
     "swap": ("rollback.begin", "put_back.after", "rollback.restored", "settled"),
     "in_place": ("rollback.begin", "rollback.restored", "settled"),
     UNCHANGED: ("rollback.begin", "rollback.restored", "settled"),
+    CHANGED_TABLES: ("rollback.begin", "rollback.restored", "settled"),
 }
 # The programs that can be held: before they begin, when half of their output is written, after they have ended.
 HELD_PROGRAMS = {"pg_dump": ("dumping", "half", "dumped"), "psql": ("copying", "half_copied", "copied")}

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from tests.faults.cell import Cell
 from tests.faults.instants import (
     BEFORE_BEAT,
+    CHANGED_TABLES,
     COPYING,
     DUMPING,
     LINKED,
@@ -16,7 +17,7 @@ from tests.faults.instants import (
 )
 
 METHODS = ("swap", "in_place")
-SCENES = (*METHODS, UNCHANGED)
+SCENES = (*METHODS, UNCHANGED, CHANGED_TABLES)
 _LONGEST_STRIKE_S = 3.5  # a run of the demo's database takes two to four seconds
 _ROLLING_BACK = ("rollback.begin", "put_back.after", "rollback.restored")
 # The kernel ends the pool with its main process, so this victim differs little from the group.
@@ -26,7 +27,8 @@ _MAIN = (
 )
 _PAUSED = (
     *("verify_connections.begin", "dump_source.end", "dump_source.dumping", "back_up_target.dumping"),
-    *(LINKED, "back_up_target.end", "restore_target.begin", "swap.created", "in_place.locked", "loaded", "filled"),
+    *(LINKED, "back_up_target.end", "restore_target.begin", "swap.created", "in_place.locked", "tables.locked"),
+    *("loaded", "filled"),
     *("publish.before", *PUBLISHING, "publish.after", "verify_target.begin", "verified.before_journal"),
     *("finish.begin", "finish.dropped", "finish.end", "entry.sent", "rollback.begin", "rollback.restored"),
 )
@@ -35,11 +37,14 @@ _TARGET = (
     *("verify_connections.begin", "verify_connections.middle", "back_up_target.begin", "back_up_target.dumping"),
     *("back_up_target.half", "back_up_target.dumped", LINKED, "check_guards.begin"),
     *("restore_target.begin", "swap.created"),
-    *("in_place.locked", "in_place.cleared", "loaded", "filled", "publish.before", *PUBLISHING, "publish.after"),
-    *("restore_target.done", "verify_target.begin", "verify_target.middle", "verified.before_journal"),
+    *("in_place.locked", "in_place.cleared", "tables.locked", "loaded", "filled", "publish.before", *PUBLISHING),
+    *("publish.after", "restore_target.done", "verify_target.begin", "verify_target.middle", "verified.before_journal"),
     *("finish.begin", "finish.dropped", *_ROLLING_BACK),
 )
-_BACKEND = ("back_up_target.dumping", "in_place.cleared", "loaded", "filled", "publish.before", *PUBLISHING)
+_BACKEND = (
+    *("back_up_target.dumping", "in_place.cleared", "tables.locked", "loaded", "filled", "publish.before"),
+    *PUBLISHING,
+)
 _SOURCE = (
     *("verify_connections.begin", "verify_connections.middle", "dump_source.begin", "dump_source.dumping"),
     *("dump_source.half", "dump_source.dumped", "loaded"),
@@ -95,8 +100,8 @@ def victims_of_plan() -> dict[str, tuple[str, ...] | None]:
 def cells(victims: list[str], methods: list[str], instants: list[str]) -> Iterator[Cell]:
     """The matrix; empty lists mean all.
 
-    Where a run of the one method does what a run of the other does, the methods take turns; where nothing changed
-    only what is different then is played.
+    Where a run of the one method does what a run of the other does, the methods take turns; where nothing changed, or
+    only what differs is written, only what is different then is played.
     """
     for number, victim in enumerate(victims_of_plan()):
         for method in SCENES:
@@ -115,10 +120,13 @@ def _instants(victim: str, method: str, number: int) -> Iterator[str]:
     for instant in instants_of(method):
         if instant not in wanted if wanted is not None else instant == BEFORE_BEAT:
             continue
-        turns = [each for each in METHODS if instant in instants_of(each)]
-        takes_turn = turns[(every.index(instant) + number) % len(turns)]
-        if depends_on_method(instant) or method == takes_turn:
+        if depends_on_method(instant) or method == _takes_turn(every.index(instant) + number, instant):
             yield instant
+
+
+def _takes_turn(number: int, instant: str) -> str:
+    turns = [each for each in METHODS if instant in instants_of(each)]
+    return turns[number % len(turns)]
 
 
 def random_cells(number: int, seed: int, methods: list[str]) -> Iterator[Cell]:

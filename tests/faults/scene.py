@@ -44,6 +44,7 @@ class Scene:
     client: Client
     reader: Reader | None
     unchanged: bool  # the source is not changed before a run, so that it loads nothing
+    changed_tables: bool  # only what differs is written
     proxies: dict[str, Proxy]
     make_worker: Callable[[str], Worker]
     known: oracle.Snapshot = _NEVER  # the target as it was seen last, exactly

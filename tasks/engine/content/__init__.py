@@ -3,7 +3,7 @@
 from tasks.engine.content.changes import describe_changes, describe_losses, describe_tables
 from tasks.engine.content.comparison import compare_content, compare_definitions
 from tasks.engine.content.digest import content_digest, definitions_digest
-from tasks.engine.content.reading import read_content
+from tasks.engine.content.reading import read_content, read_rows
 from tasks.engine.content.session import PINNED_SESSION
 from tasks.engine.content.values import (
     Content,
@@ -16,6 +16,7 @@ from tasks.engine.content.values import (
     content_to_json,
     is_empty,
     statistics,
+    with_rows,
     with_sequences,
 )
 
@@ -38,6 +39,8 @@ __all__ = [
     "describe_tables",
     "is_empty",
     "read_content",
+    "read_rows",
     "statistics",
+    "with_rows",
     "with_sequences",
 ]

@@ -1,6 +1,6 @@
 """Reading everything that a database holds, inside the caller's transaction."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from sqlalchemy.engine import Connection
@@ -18,7 +18,7 @@ from tasks.engine.content.fingerprints import (
 from tasks.engine.content.inventory import read_inventory
 from tasks.engine.content.large_objects import LARGE_OBJECTS, read_large_objects
 from tasks.engine.content.session import pinning, rows
-from tasks.engine.content.values import Content
+from tasks.engine.content.values import Content, SequenceContent, TableContent, TableName
 
 _NOTES = Path(__file__).with_name("notes.sql").read_text(encoding="utf-8")
 _FIRST = f"SELECT * FROM ({_NOTES}) notes, ({RELATIONS}) relations"  # noqa: S608 - our own text
@@ -59,6 +59,20 @@ def read_content(
             partition_parents=tuple((each.key, parent) for each in partitioned for parent in each.parents),
             notes=notes,
         )
+
+
+def read_rows(connection: Connection, names: Collection[TableName]) -> tuple[list[TableContent], list[SequenceContent]]:
+    """The tables and sequences of these names alone, as `read_content` would find them."""
+    [(_, notes, _, found)] = rows(connection, f"{pinning(connection)}; {_FIRST}")
+    relations = [each for each in relations_of(found, connection) if each.key in names]
+    tables, sequences = ([each for each in relations if each.kind == kind] for kind in "rS")
+    with Batches(connection) as batches:
+        questions = [*(about_table(each, notes["encoding"]) for each in tables), *map(about_sequence, sequences)]
+        answers = ask_all(batches, questions, progress=lambda _: None)
+    return (
+        [table_content(each, *answer) for each, answer in zip(tables, answers, strict=False)],
+        [sequence_content(each, *answer) for each, answer in zip(sequences, answers[len(tables) :], strict=True)],
+    )
 
 
 def _tell_nobody(done: int, of: int) -> None:

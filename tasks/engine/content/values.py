@@ -1,6 +1,6 @@
 """What a database holds, as values: rows, sequences, objects. Compared, hashed, and kept in a manifest."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -106,6 +106,19 @@ def with_sequences(content: Content, values: Mapping[TableName, tuple[int, bool]
         for sequence in content.sequences
     )
     return replace(content, sequences=sequences)
+
+
+def with_rows(content: Content, tables: Iterable[TableContent], sequences: Iterable[SequenceContent]) -> Content:
+    """The same content with the rows and standings of these, where it has a table or sequence of their name."""
+    rows = {(each.schema, each.name): (each.rows, each.fingerprint) for each in tables}
+    values = {(each.schema, each.name): (each.last_value, each.is_called) for each in sequences}
+    holding = tuple(
+        replace(each, rows=rows[key][0], fingerprint=rows[key][1])
+        if (key := (each.schema, each.name)) in rows
+        else each
+        for each in content.tables
+    )
+    return with_sequences(replace(content, tables=holding), values)
 
 
 def statistics(content: Content, names: Sequence[str]) -> dict[str, int | None]:

@@ -1,12 +1,14 @@
 """Filling a database with a dump: the same for both methods."""
 
 import logging
+from collections.abc import Iterable
 
 import sqlalchemy
 from sqlalchemy.engine import Connection
 
 from tasks.engine import grants
 from tasks.engine.connections import raw_connection
+from tasks.engine.content import TableName
 from tasks.engine.faultpoints import fault_point
 from tasks.engine.loading import load_dump
 from tasks.engine.mark import identifier, literal
@@ -16,7 +18,7 @@ from tasks.engine.run import Run
 log = logging.getLogger(__name__)
 
 # The dump's preamble sets its own; what makes an abandoned session end must hold all the same.
-_SESSION = "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0"
+SESSION = "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0"
 _ANALYZE_ONE_BY_ONE = """
 DO $$ DECLARE name regclass; BEGIN
   FOR name IN SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -42,7 +44,7 @@ def fill(run: Run, connection: Connection, what: Replacement) -> list[str]:
         raw_connection(connection),
         what.dump,
         sha256=manifest.sha256,
-        session_settings=_SESSION,
+        session_settings=SESSION,
         keys=what.keys,
         progress=run.progress.bytes_done,
     )
@@ -51,7 +53,7 @@ def fill(run: Run, connection: Connection, what: Replacement) -> list[str]:
     _comment_on_public(connection, what)
     notes = [] if what.grants is None else list(grants.apply_grants(connection, grants.grants_from_json(what.grants)))
     run.progress.begin("gathering statistics")
-    notes += _gather_statistics(connection)
+    notes += gather_statistics(connection)
     fault_point("filled", connection)
     return notes
 
@@ -64,9 +66,12 @@ def read_only_statement(read_only: bool | None, database: str) -> str | None:
     return f"ALTER DATABASE {identifier(database)} {change}"
 
 
-def _gather_statistics(connection: Connection) -> list[str]:
-    """Without them the planner knows nothing of the copy; a table that refuses costs its own, never the run."""
-    if _tried(connection, "ANALYZE"):
+def gather_statistics(connection: Connection, tables: Iterable[TableName] = ()) -> list[str]:
+    """Without them the planner knows nothing of the copy; a table that refuses costs its own, never the run.
+
+    tables: these alone; none means all.
+    """
+    if _tried(connection, f"ANALYZE {', '.join('.'.join(map(identifier, each)) for each in tables)}"):
         return []
     if _tried(connection, _ANALYZE_ONE_BY_ONE):  # a foreign table that cannot be read stops the whole statement
         return []

@@ -14,7 +14,7 @@ from tasks.engine.connections import Server
 from tasks.engine.content import Content, read_content
 from tasks.engine.errors import BackupError
 from tasks.engine.faultpoints import fault_point
-from tasks.engine.guards import demand_same_rights, demand_unwritten
+from tasks.engine.guards import NOT_OVERWRITTEN, demand_same_rights, demand_unwritten
 from tasks.engine.mark import identifier, set_mark_statement
 from tasks.engine.proof import demand_equal
 from tasks.engine.replacing import fence
@@ -92,9 +92,9 @@ class InPlace:
             return
         self.run.progress.begin("looking again at what is to be replaced")
         found = read_content(self._connection)
-        name, told = self.run.target_name, "nothing was overwritten"
-        demand_unwritten(found, self.what.overwrites, name, told=told)
-        demand_same_rights(self._connection, self.what.grants, name, told=told)
+        name = self.run.target_name
+        demand_unwritten(found, self.what.overwrites, name, told=NOT_OVERWRITTEN)
+        demand_same_rights(self._connection, self.what.grants, name, told=NOT_OVERWRITTEN)
 
 
 @contextmanager

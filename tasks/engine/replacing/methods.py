@@ -1,14 +1,16 @@
-"""Which of the two methods a run uses."""
+"""Which of the methods a run uses."""
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
+from tasks.engine.changed_tables import Changed
 from tasks.engine.connections import Server
 from tasks.engine.errors import BackupError
 from tasks.engine.replacing.in_place import InPlace
 from tasks.engine.replacing.interface import Replacement, Replacing
 from tasks.engine.replacing.swap import Swap
+from tasks.engine.replacing.tables import ChangedTables
 from tasks.engine.run import Run
 
 
@@ -27,8 +29,13 @@ def choose_method(wanted: str, target: Server, found: Mapping[str, Any]) -> tupl
     return "in_place", reason
 
 
-def replacement_of(run: Run, what: Replacement) -> AbstractContextManager[Replacing]:
-    """The new content, to be prepared by the run's method; discarded on leaving unless it was published."""
+def replacement_of(run: Run, what: Replacement, changed: Changed | None = None) -> AbstractContextManager[Replacing]:
+    """The new content, to be prepared by the run's method; discarded on leaving unless it was published.
+
+    changed: all that need be written, into the tables that stand there.
+    """
+    if changed is not None:
+        return ChangedTables(run, what, changed)
     return Swap(run, what) if run.facts["method"] == "swap" else InPlace(run, what)
 
 

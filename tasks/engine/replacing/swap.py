@@ -115,7 +115,7 @@ def drop_databases(run: Run, *names: str) -> None:
 
 def drop_own_databases(run: Run) -> None:
     """The run's databases beside the target, whichever of them is there. Nothing where the run makes none."""
-    if run.facts.get("method") == "swap" and not run.nothing_loaded:
+    if run.facts.get("method") == "swap" and not run.nothing_replaced:
         drop_databases(run, run.incoming_name, run.previous_name)
 
 

@@ -1,0 +1,130 @@
+"""Little changed: may only what differs be written, into the tables that stand there? What a load does besides, stays.
+
+Asked when all that the proof does not see is as a load would make it (see unchanged.py), and only by setting.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sqlalchemy.engine import Connection
+
+from tasks.engine.content import TableName, compare_content, with_rows
+from tasks.engine.dumpfile import STATEMENTS, load_sha256, part_name
+from tasks.engine.errors import DumpRefused
+from tasks.engine.manifest import Manifest, read_own
+from tasks.engine.mark import Mark, literal
+from tasks.engine.run import Run
+
+# Triggers are silent in a session that replicates, so that no row is written twice or by another hand: all but those
+# that are meant for it. Where a row's text may stand in a table twice, it is not known which one is to be removed.
+_MAY = """
+    WITH named AS (
+        SELECT c.oid, quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS name
+        FROM json_array_elements({tables}) wanted
+        JOIN pg_namespace n ON n.nspname = wanted ->> 0
+        JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = wanted ->> 1
+    )
+    SELECT ({may_be_silent}), has_database_privilege(current_database(), 'TEMPORARY'),
+        (SELECT min(evtname) FROM pg_event_trigger WHERE evtenabled IN ('A', 'R')),
+        (SELECT min(name) FROM named WHERE NOT EXISTS (SELECT FROM pg_index i
+            WHERE i.indrelid = named.oid AND i.indisprimary AND i.indisvalid AND i.indimmediate)),
+        (SELECT min(name) FROM named WHERE EXISTS (SELECT FROM pg_trigger t
+            WHERE t.tgrelid = named.oid AND t.tgenabled IN ('A', 'R'))),
+        (SELECT min(name) FROM named WHERE EXISTS (SELECT FROM pg_rewrite r
+            WHERE r.ev_class = named.oid AND r.ev_enabled IN ('A', 'R'))),
+        (SELECT min(name) FROM named WHERE EXISTS (SELECT FROM pg_depend d
+            WHERE d.classid = 'pg_class'::regclass AND d.objid = named.oid AND d.deptype = 'e'))
+"""
+_IS_SUPERUSER = "SELECT rolsuper FROM pg_roles WHERE rolname = current_user"
+_MAY_BE_SILENT = "has_parameter_privilege('session_replication_role', 'SET')"  # since 15
+_SENTENCES = (
+    "the target's role may not set session_replication_role, which keeps triggers from firing",
+    "the target's role may not make temporary tables",
+    "the event trigger {} fires also for what replication writes",
+    "the table {} has no primary key",
+    "a trigger of the table {} fires also for what replication writes",
+    "a rule of the table {} acts also on what replication writes",
+    "the table {} belongs to an extension",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Changed:
+    """What is to be written."""
+
+    tables: frozenset[TableName]
+    sequences: Mapping[TableName, tuple[int, bool]]  # where they are to stand, and whether they were called
+
+    def __str__(self) -> str:
+        return f"{len(self.tables)} table(s) and {len(self.sequences)} sequence(s)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proved:
+    """What a load of the dump sends that the copy was made of, as hashes; nothing where it is not known any more.
+
+    Nothing else proves what a dump holds that is not loaded: its manifest says what the source held.
+    """
+
+    sha256: str | None = None
+    parts: Mapping[str, str] | None = None  # None too where the dump's manifest is gone
+
+
+def proved_parts(run: Run, mark: Mark | None) -> Proved:
+    """Of the dump of the run that the mark names."""
+    record = run.journal.run(mark.run_id) if mark is not None else None
+    if record is None or record.outcome != "succeeded":
+        return Proved()
+    dump = record.facts.get("source_dump") or {}
+    known = Proved(sha256=dump.get("load_sha256"))
+    try:
+        file = run.paths.directory / Path(dump.get("file", "")).name
+        parts = read_own(file, run_id=record.run_id, known=dump).load_parts
+    except DumpRefused:
+        return known
+    return replace(known, parts=parts) if parts is not None and load_sha256(parts) == known.sha256 else known
+
+
+def changed_tables(source: Manifest, safety: Manifest, proved: Proved, connection: Connection) -> Changed | str:
+    """What is to be written; else why everything must be loaded, as the end of a sentence."""
+    parts = source.load_parts
+    if parts is None or proved.parts is None:
+        return "the last dump's manifest is not there to compare with"
+    if parts[STATEMENTS] != proved.parts.get(STATEMENTS):
+        return "not only rows and sequences changed"
+    tables = _changed_tables(source, safety, proved.parts)
+    as_if = with_rows(safety.content, source.content.tables, source.content.sequences)
+    if differences := compare_content(source.content, as_if, connection):
+        return f"not only rows and sequences changed: {differences[0]}"
+    there = {(each.schema, each.name): (each.last_value, each.is_called) for each in safety.content.sequences}
+    wanted = {(each.schema, each.name): (each.last_value, each.is_called) for each in source.content.sequences}
+    sequences = {name: stands for name, stands in wanted.items() if there[name] != stands}
+    found = connection.exec_driver_sql(_question(tables, connection), execution_options={"no_parameters": True}).one()
+    for answer, sentence in zip(found, _SENTENCES, strict=True):
+        if answer not in {None, True}:
+            return sentence.format(answer)
+    if absent := sorted(table for table in tables if part_name(table) not in parts):
+        return f"the dump holds no rows of {'.'.join(absent[0])}"
+    return Changed(tables=tables, sequences=sequences)
+
+
+def _changed_tables(source: Manifest, safety: Manifest, proved: Mapping[str, str]) -> frozenset[TableName]:
+    """Those whose rows differ, or whose rows in the dump are not the very text that was proved."""
+    parts = source.load_parts or {}
+    there = {(each.schema, each.name): (each.rows, each.fingerprint) for each in safety.content.tables}
+    return frozenset(
+        name
+        for each in source.content.tables
+        if there.get(name := (each.schema, each.name)) != (each.rows, each.fingerprint)
+        or parts.get(part_name(name)) != proved.get(part_name(name))
+    )
+
+
+def _question(tables: Iterable[TableName], connection: Connection) -> str:
+    version = int(connection.exec_driver_sql("SHOW server_version_num").scalar_one())
+    return _MAY.format(
+        tables=literal(json.dumps(sorted(tables))),
+        may_be_silent=_MAY_BE_SILENT if version >= 150000 else _IS_SUPERUSER,
+    )

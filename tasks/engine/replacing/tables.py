@@ -1,0 +1,103 @@
+"""The fourth way, where only rows changed: what differs is written, in one transaction, into the tables that stand.
+
+Readers go on meanwhile: they see the old rows until the COMMIT. Writers to these tables wait.
+"""
+
+from collections.abc import Iterable
+from functools import partial
+
+from tasks.engine.changed_tables import Changed
+from tasks.engine.connections import raw_connection
+from tasks.engine.content import Content, TableName, read_content, read_rows, with_rows
+from tasks.engine.content.session import run as execute
+from tasks.engine.faultpoints import fault_point
+from tasks.engine.guards import NOT_OVERWRITTEN, demand_unwritten
+from tasks.engine.loading import load_dump
+from tasks.engine.loading_tables import only_tables
+from tasks.engine.mark import identifier, literal
+from tasks.engine.proof import demand_equal
+from tasks.engine.replacing import fence
+from tasks.engine.replacing.filling import SESSION, gather_statistics
+from tasks.engine.replacing.in_place import InPlace
+from tasks.engine.replacing.interface import Replacement
+from tasks.engine.run import Run
+
+# Rows of other tables may point to what is written again: constraints hold at the source, and so in an equal copy.
+_SILENT = "SET LOCAL session_replication_role = replica"
+# It changes nothing and takes the lock that makes nextval wait; sequences have no LOCK.
+_LOCK_SEQUENCES = """
+    SELECT string_agg(format('ALTER SEQUENCE %s CACHE %s', seqrelid::regclass, seqcache), '; ')
+    FROM pg_sequence WHERE seqrelid = ANY (ARRAY[{}]::regclass[])
+"""
+
+
+class ChangedTables(InPlace):
+    """One transaction from the first lock to the mark: whatever happens before its COMMIT never happened."""
+
+    def __init__(self, run: Run, what: Replacement, changed: Changed) -> None:
+        super().__init__(run, what)
+        assert what.overwrites is not None  # noqa: S101 - what is written again was read at the safety backup
+        self._changed, self._held = changed, what.overwrites
+
+    def prepare(self) -> None:
+        connection, run, what = self._connection, self.run, self.what
+        execute(connection, f"{_SILENT}; {fence.take_lock_statement(run.target_name)}")
+        run.still_ours()
+        fence.check(connection, run.target_name, what.expected)
+        self._lock()
+        self._demand_unwritten_here()
+        fault_point("tables.locked")
+        run.progress.begin("loading", of_tables=len(self._changed.tables), of_bytes=what.manifest.size_bytes)
+        load_dump(
+            raw_connection(connection),
+            what.dump,
+            sha256=what.manifest.sha256,
+            session_settings=SESSION,
+            keys=what.keys,
+            progress=run.progress.bytes_done,
+            instead=partial(only_tables, tables=self._changed.tables),
+        )
+        self._set_sequences()
+        fault_point("loaded")
+        if self._changed.tables:
+            run.progress.begin("gathering statistics")
+            self.notes += gather_statistics(connection, self._changed.tables)
+        fault_point("filled", connection)
+
+    def prove(self) -> Content:
+        """Also that nobody wrote elsewhere: the other tables were not locked."""
+        manifest = self.what.manifest
+        found = read_content(self._connection, progress=self.run.progress.tables_done, privileges=manifest.privileges)
+        self._demand_unwritten_elsewhere(found)
+        demand_equal(manifest.content, found, self._connection, what="the prepared copy")
+        return found
+
+    def _demand_unwritten_here(self) -> None:
+        """Now that nobody else can write to what is to be written."""
+        before = self._held
+        found = with_rows(before, *read_rows(self._connection, {*self._changed.tables, *self._changed.sequences}))
+        demand_unwritten(found, before, self.run.target_name, told=NOT_OVERWRITTEN)
+
+    def _demand_unwritten_elsewhere(self, found: Content) -> None:
+        changed, before = self._changed, self._held
+        tables = [each for each in before.tables if (each.schema, each.name) in changed.tables]
+        sequences = [each for each in before.sequences if (each.schema, each.name) in changed.sequences]
+        demand_unwritten(with_rows(found, tables, sequences), before, self.run.target_name, told=NOT_OVERWRITTEN)
+
+    def _lock(self) -> None:
+        if names := ", ".join(f"ONLY {name}" for name in _names(self._changed.tables)):
+            execute(self._connection, f"LOCK TABLE {names} IN EXCLUSIVE MODE")
+        if sequences := ", ".join(map(literal, _names(self._changed.sequences))):
+            lock = execute(self._connection, _LOCK_SEQUENCES.format(sequences)).scalar_one()
+            execute(self._connection, lock)
+
+    def _set_sequences(self) -> None:
+        """RESTART gives the sequence a new file, which a ROLLBACK takes away: setval alone would stay."""
+        for name, (last_value, is_called) in self._changed.sequences.items():
+            [quoted] = _names([name])
+            value = f"SELECT pg_catalog.setval({literal(quoted)}, {last_value}, {str(is_called).lower()})"
+            execute(self._connection, f"ALTER SEQUENCE {quoted} RESTART; {value}")
+
+
+def _names(tables: Iterable[TableName]) -> list[str]:
+    return [".".join(map(identifier, table)) for table in sorted(tables)]

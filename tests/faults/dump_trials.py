@@ -102,13 +102,18 @@ class Trials:
 
         return self._watched(bad, restore)
 
-    def as_dumped(self, bad: BadDump, method: str = "swap") -> Trial:
-        """A whole run whose pg_dump writes the bad dump, so that its manifest agrees with it."""
+    def as_dumped(self, bad: BadDump, way: str = "swap") -> Trial:
+        """A whole run whose pg_dump writes the bad dump, so that its manifest agrees with it.
+
+        way: a method, or changed_tables.
+        """
+        only = way == "changed_tables"
+        settings = {"RESTORE_METHOD": "swap" if only else way, "CHANGED_TABLES_ONLY": str(only).lower()}
 
         def run() -> tuple[bool, str]:
             self.exchanged.write_bytes(bad.content)
             try:
-                report = self.installation.run_here(RESTORE_METHOD=method)
+                report = self.installation.run_here(**settings)
             finally:
                 self.exchanged.unlink()
             refused = report["outcome"] in {"failed", "rolled_back"} and self.installation.leftovers() == []

@@ -51,16 +51,19 @@ def test_what_was_damaged_after_it_was_examined_is_refused_before_anything_is_be
     assert wrong == []
 
 
+@pytest.mark.parametrize("way", ["swap", "changed_tables"])
 @pytest.mark.parametrize("what", CHOICE)
-def test_what_pg_dump_itself_wrote_damaged_is_refused_by_its_text_or_by_the_proof(scene: Trials, what: str) -> None:
+def test_what_pg_dump_itself_wrote_damaged_is_refused_by_its_text_or_by_the_proof(
+    scene: Trials, what: str, way: str
+) -> None:
     [bad] = [bad for bad in scene.bad if bad.what == what]
-    assert failures([scene.as_dumped(bad)], hidden=[bad.what] if bad.hidden else []) == []
+    assert failures([scene.as_dumped(bad, way)], hidden=[bad.what] if bad.hidden else []) == []
 
 
 @pytest.mark.figures
 @pytest.mark.long
 @pytest.mark.timeout(2400)
-@pytest.mark.parametrize("method", ["swap", "in_place"])
+@pytest.mark.parametrize("method", ["swap", "in_place", "changed_tables"])
 def test_whatever_pg_dump_writes_damaged_nothing_of_it_is_published(
     scene: Trials, method: str, record_figure: RecordFigure
 ) -> None:

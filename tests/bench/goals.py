@@ -53,7 +53,7 @@ def _celery(figures: Figures) -> Verdict | None:
     shares = [
         runs[number].seconds - alone[number].seconds
         for case in ("first", "same", "part")
-        for runs, alone in [[figures.runs.get(_cell("S", 0, name, case), {}) for name in OURS]]
+        for runs, alone in [[figures.runs.get(_cell("S", 0, name, case), {}) for name in ("worker", "engine")]]
         for number in runs.keys() & alone.keys()
     ]
     if not shares:
@@ -139,13 +139,14 @@ def _cell(data: str, ms: int, contestant: str, case: str) -> Cell:
 
 
 def _ours(figures: Figures, data: str, ms: int, case: str) -> Cell | None:
-    """The whole run where it was measured, else the engine alone."""
-    cells = (_cell(data, ms, name, case) for name in OURS)
+    """The whole run where it was measured, else the engine alone; after a change the one that writes only that."""
+    names = ("tables", *OURS) if case == "part" else OURS
+    cells = (_cell(data, ms, name, case) for name in names)
     return next((cell for cell in cells if cell in figures.runs), None)
 
 
 def _alone(cell: Cell) -> str:
-    return ", the engine alone" if cell.contestant == "engine" else ""
+    return {"engine": ", the engine alone", "tables": ", with `CHANGED_TABLES_ONLY`"}.get(cell.contestant, "")
 
 
 def _best(figures: Figures, data: str, ms: int) -> Cell | None:

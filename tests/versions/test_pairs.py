@@ -77,6 +77,20 @@ def test_what_only_the_newer_one_knows_is_refused_by_name_and_the_older_target_k
     assert downwards.leftovers() == []
 
 
+@pytest.mark.parametrize(("source", "target"), [(14, 14), (14, 18)])
+def test_only_what_differs_is_written_on_the_oldest_and_the_newest_target(
+    stage: Stage, source: int, target: int, tmp_path: Path
+) -> None:
+    servers = stage.server("source", source), stage.server("target", target)
+    only = {"CHANGED_TABLES_ONLY": "true"}
+    with installed(*servers, stage.valkey, tmp_path, PG_BIN_DIR=str(FOLDER)) as found:
+        found.copied(**only)
+        found.on_source("UPDATE users SET display_name = 'x' WHERE id = 3; SELECT nextval('users_id_seq')")
+        report = found.copied(**only)
+        assert report["way"] == "changed_tables", report["way_reason"]
+        assert found.differences() == []
+
+
 def test_the_word_that_psql_cannot_bring_to_a_server_of_14_is_taken_out_as_the_page_says(
     stage: Stage, tmp_path: Path
 ) -> None:

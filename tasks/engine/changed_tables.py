@@ -16,6 +16,7 @@ from tasks.engine.errors import DumpRefused
 from tasks.engine.manifest import Manifest, read_own
 from tasks.engine.mark import Mark, literal
 from tasks.engine.run import Run
+from tasks.engine.wording import counted
 
 # Triggers are silent in a session that replicates, so that no row is written twice or by another hand: all but those
 # that are meant for it. Where a row's text may stand in a table twice, it is not known which one is to be removed.
@@ -58,7 +59,7 @@ class Changed:
     sequences: Mapping[TableName, tuple[int, bool]]  # where they are to stand, and whether they were called
 
     def __str__(self) -> str:
-        return f"{len(self.tables)} table(s) and {len(self.sequences)} sequence(s)"
+        return f"{counted(len(self.tables), 'table')} and {counted(len(self.sequences), 'sequence')}"
 
 
 @dataclass(frozen=True, kw_only=True)

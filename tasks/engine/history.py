@@ -14,7 +14,7 @@ from tasks.engine.journal import Journal, RunRecord, StepRecord
 from tasks.engine.names import REPORTS_DIR, instant_of
 from tasks.engine.progress import Phase
 from tasks.engine.report import build_report
-from tasks.engine.run import UNCHANGED
+from tasks.engine.run import CHANGED_TABLES, UNCHANGED
 from tasks.engine.storage import read_regular
 
 
@@ -52,7 +52,7 @@ class PastRun:
     tables: int | None
     rows: int | None
     method: str | None
-    way: str | None  # its method, or `unchanged` when it loaded nothing; None where it did not come so far
+    way: str | None  # its method, or `unchanged`, `changed_tables`; None where it did not come so far
     warnings: tuple[str, ...]
     verified: bool  # its copy was proved equal after it was published
     report: Mapping[str, Any]  # everything; of a run that goes on, what is known so far
@@ -61,6 +61,11 @@ class PastRun:
     def unchanged(self) -> bool:
         """It found that nothing had changed and loaded nothing: its durations tell nothing of a load."""
         return self.way == UNCHANGED
+
+    @property
+    def way_words(self) -> str:
+        """For people, where it did less than a load; else nothing."""
+        return {UNCHANGED: "nothing changed", CHANGED_TABLES: "only what differed was written"}.get(self.way or "", "")
 
     @property
     def worked(self) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 import psycopg2
 import pytest
 
+from tests.support.command import command
 from tests.support.held import held_at
 from tests.support.installation import Installation, ask, installed, tell
 from worker.demo.servers import PostgresServer, ValkeyServer
@@ -147,6 +148,18 @@ def test_what_cannot_be_written_so_is_loaded_and_it_is_said_why(installation: In
         assert report["way"] == ("changed_tables" if said is None else "swap"), what
         assert re.search(said or "since the last copy", report["way_reason"]), report["way_reason"]
         assert installation.differences() == [], what
+
+
+def test_a_person_is_told_in_list_and_on_the_page(installation: Installation) -> None:
+    installation.on_source("UPDATE users SET display_name = 'x' WHERE id = 3; SELECT nextval('users_id_seq')")
+    report = installation.copied()
+    restored = next(step for step in report["steps"] if step["name"] == "restore_target")
+    said = "only what differs was written (1 table and 1 sequence), proved equal and published"
+    assert restored["summary"] == said
+    assert "succeeded, changed tables" in command(installation, "list").output
+    command(installation, "status", "--html")
+    [page] = installation.backup_dir.glob("status.html")
+    assert "succeeded, only what differed was written" in page.read_text()
 
 
 def test_it_is_done_only_by_setting_and_not_where_all_is_to_be_loaded(installation: Installation) -> None:

@@ -62,7 +62,7 @@ def run_line(run: PastRun) -> RunLine:
     return RunLine(
         started=when(run),
         outcome=run.outcome or "",
-        outcome_words=outcome_words(run.outcome) + (", nothing changed" if run.unchanged else ""),
+        outcome_words=", ".join(filter(None, [outcome_words(run.outcome), run.way_words])),
         took=words.took(run.duration_s) if run.steps else "–",
         job=_job(run.job_id),
         error=run.error or "",

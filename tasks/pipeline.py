@@ -52,14 +52,18 @@ _LOOK_BACK = 5  # so many ended runs are looked up in the result backend by each
 
 
 @shared_task(name="tasks.run_backup", bind=True, throws=(BackupFailed,))
-def run_backup(self: Task, job: str | None = None, accept_shrink: str | None = None) -> dict[str, Any]:
+def run_backup(
+    self: Task, job: str | None = None, accept_shrink: str | None = None, pair: str | None = None
+) -> dict[str, Any]:
     """Make one backup. The run's id is this task's; its result is the report, once the run has ended.
 
     job: one of the two jobs of the timetable; none: by hand, at any time.
     accept_shrink: the id of a held run whose loss of rows is right.
+    pair: of the databases that the sender means (Settings.pair); a worker of another pair refuses.
     """
     means, run_id = current_means(), self.request.id
-    messages.demand_texts(job=job, accept_shrink=accept_shrink)
+    messages.demand_texts(job=job, accept_shrink=accept_shrink, pair=pair)
+    messages.demand_pair(pair, means.settings.pair)
     report = start(means, run_id, job=job, accept_shrink=accept_shrink)
     if report is not None:
         return raise_or_return(report)

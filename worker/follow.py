@@ -26,7 +26,8 @@ _READY_S = 3.0
 _SILENCE_S = 30.0
 _BACKEND_PATIENCE_S = 120.0
 _LAST_EVENTS_S = 1.0
-_REPORT_PATIENCE_S = 15.0
+_REPORT_PATIENCE_S = 15.0  # behind a word of Celery's own
+_OUR_PATIENCE_S = 1.0  # behind one of ours: mostly no run was begun, and no report follows
 
 
 class ResultLost(BackupError):
@@ -122,7 +123,8 @@ class Follower:
 
     def _complete(self, run_id: str, report: Mapping[str, Any]) -> Mapping[str, Any]:
         """The last events may arrive after the result; and a report may follow a word of Celery's own."""
-        give_up = self._clock() + _REPORT_PATIENCE_S
+        ours = isinstance(AsyncResult(run_id, app=self._app).result, BackupFailed)
+        give_up = self._clock() + (_OUR_PATIENCE_S if ours else _REPORT_PATIENCE_S)
         while "job_id" not in report and self._clock() < give_up:
             time.sleep(_POLL_S)
             report = result_of(self._app, run_id) or report

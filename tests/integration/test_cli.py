@@ -240,6 +240,20 @@ def test_a_run_through_a_worker_shows_each_step_and_ends_as_the_run_did(
     assert installation.fingerprint() == before
 
 
+def test_a_worker_of_other_databases_than_the_shells_refuses_the_run(
+    installation: Installation, worker: Worker
+) -> None:
+    """As after a change of .env, until the worker is started again."""
+    assert not worker.ended()
+    before = sorted(installation.reports_dir.glob("*"))
+    other = installation.target_url.replace(installation.target_name, "another")
+    code, out, _ = call(installation, "run", "--json", RAILWAY_BACKUP_DB_URL=other)
+    assert (code, outcome(out)[0]) == (1, "failed")
+    assert "this worker copies another pair of databases" in str(outcome(out)[1])
+    assert "no run was begun" in str(outcome(out)[1])
+    assert sorted(installation.reports_dir.glob("*")) == before
+
+
 def test_a_run_that_is_only_sent_can_be_asked_for_by_its_id(
     installation: Installation, worker: Worker, client: Client
 ) -> None:

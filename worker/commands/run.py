@@ -99,7 +99,7 @@ def run_through_a_worker(settings: Settings, accept_shrink: str | None, wait: bo
 
     app = machinery.impatient_app()
     machinery.demand_worker(app)
-    options = {"accept_shrink": accept_shrink} if accept_shrink else {}
+    options = {"pair": settings.pair, **({"accept_shrink": accept_shrink} if accept_shrink else {})}
 
     def send() -> str:
         with when_interrupted("whether the run was sent, railway-neon-sync status shows"):

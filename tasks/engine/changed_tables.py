@@ -41,7 +41,8 @@ _MAY = """
 _IS_SUPERUSER = "SELECT rolsuper FROM pg_roles WHERE rolname = current_user"
 _MAY_BE_SILENT = "has_parameter_privilege('session_replication_role', 'SET')"  # since 15
 _SENTENCES = (
-    "the target's role may not set session_replication_role, which keeps triggers from firing",
+    "the target's role may not set session_replication_role, which keeps triggers from firing (as a superuser, since "
+    "PostgreSQL 15: GRANT SET ON PARAMETER session_replication_role TO it)",
     "the target's role may not make temporary tables",
     "the event trigger {} fires also for what replication writes",
     "the table {} has no primary key",

@@ -107,6 +107,23 @@ def test_only_what_differs_is_written(lasting: Installation, what: str) -> None:
     assert lasting.copied()["way"] == "unchanged"
 
 
+@pytest.mark.parametrize("way", ["changed_tables", "in_place"])
+def test_a_load_goes_by_the_databases_settings_and_not_by_those_of_the_proof(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, way: str
+) -> None:
+    """The target is read in the same transaction before. With lc_monetary it would be wrong amounts of money."""
+    installation.on_target(f"ALTER DATABASE {installation.target_name} SET bytea_output = 'escape'")
+    script = tmp_path / "script.sql"
+    script.write_text(
+        "DO $$ BEGIN IF current_setting('bytea_output') <> 'escape' THEN RAISE 'the proof''s setting'; END IF; END $$"
+    )
+    monkeypatch.setenv("RNS_FAULT", f"filled=sql:{script}")
+    installation.on_source("UPDATE users SET display_name = 'x' WHERE id = 3; SELECT nextval('users_id_seq')")
+    only = str(way == "changed_tables").lower()
+    report = installation.copied(CHANGED_TABLES_ONLY=only, RESTORE_METHOD="in_place")
+    assert report["way"] == way, report["way_reason"]
+
+
 OBSTACLES = {
     "no primary key": ("INSERT INTO bare VALUES ('x')", "the table public.bare has no primary key"),
     "a column": ("ALTER TABLE bare ADD w int", "; the columns of a table come in another order"),

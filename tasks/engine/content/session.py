@@ -1,6 +1,7 @@
 """The session settings under which content is read: whatever turns a value into text is pinned."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy.engine import Connection, CursorResult
@@ -49,6 +50,14 @@ def pinning(connection: Connection) -> str:
         f"SELECT count(set_config(name, value, {local})) FROM (VALUES {pinned}) pinned (name, value) "
         "WHERE current_setting(name, true) IS NOT NULL"
     )
+
+
+@contextmanager
+def reading_settings_undone(connection: Connection) -> Iterator[None]:
+    """What is pinned inside does not hold behind it, in the same transaction: a load goes by the database's own."""
+    put_off(connection, "SAVEPOINT rns_pinned")
+    yield
+    put_off(connection, "ROLLBACK TO SAVEPOINT rns_pinned; RELEASE SAVEPOINT rns_pinned")
 
 
 def in_autocommit(connection: Connection) -> bool:

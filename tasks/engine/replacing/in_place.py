@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 
 from tasks.engine.connections import Server
 from tasks.engine.content import Content, read_content
+from tasks.engine.content.session import reading_settings_undone
 from tasks.engine.errors import BackupError
 from tasks.engine.faultpoints import fault_point
 from tasks.engine.guards import NOT_OVERWRITTEN, demand_same_rights, demand_unwritten
@@ -91,7 +92,8 @@ class InPlace:
         if self.what.overwrites is None:
             return
         self.run.progress.begin("looking again at what is to be replaced")
-        found = read_content(self._connection)
+        with reading_settings_undone(self._connection):
+            found = read_content(self._connection)
         name = self.run.target_name
         demand_unwritten(found, self.what.overwrites, name, told=NOT_OVERWRITTEN)
         demand_same_rights(self._connection, self.what.grants, name, told=NOT_OVERWRITTEN)

@@ -9,6 +9,7 @@ from functools import partial
 from tasks.engine.changed_tables import Changed
 from tasks.engine.connections import raw_connection
 from tasks.engine.content import Content, TableName, read_content, read_rows, with_rows
+from tasks.engine.content.session import reading_settings_undone
 from tasks.engine.content.session import run as execute
 from tasks.engine.faultpoints import fault_point
 from tasks.engine.guards import NOT_OVERWRITTEN, demand_unwritten
@@ -75,7 +76,9 @@ class ChangedTables(InPlace):
     def _demand_unwritten_here(self) -> None:
         """Now that nobody else can write to what is to be written."""
         before = self._held
-        found = with_rows(before, *read_rows(self._connection, {*self._changed.tables, *self._changed.sequences}))
+        with reading_settings_undone(self._connection):
+            rows = read_rows(self._connection, {*self._changed.tables, *self._changed.sequences})
+        found = with_rows(before, *rows)
         demand_unwritten(found, before, self.run.target_name, told=NOT_OVERWRITTEN)
 
     def _demand_unwritten_elsewhere(self, found: Content) -> None:

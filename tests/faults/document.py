@@ -44,7 +44,8 @@ work, or psql, which copies the rows beside it (`copying`, `half_copied`, `copie
 a step and the next one's start; `rollback.*` and `settled` are inside the rollback of a copy that somebody wrote to.
 Where a run by the one method does the same as by the other, the methods take turns. Where nothing had changed at the
 source, so that the run loads nothing, the content must be the very same afterwards, and the mark the run's own when and
-only when it succeeded; what somebody writes to the copy meanwhile stays, and the run is `held`.
+only when it succeeded; what somebody writes to the copy meanwhile stays, and the run is `held`. So it is where only
+what differs is written (`CHANGED_TABLES_ONLY`), but that the content is the old or the new one.
 
 | victim | what happens to it |
 |---|---|

@@ -90,6 +90,11 @@ def depends_on_method(instant: str) -> bool:
     }
 
 
+def is_behind_publishing(instant: str) -> bool:
+    """Where the database that stood there stays, a run does the same from here on, whether it wrote to it or not."""
+    return instant in {*_VERIFYING, "finish.begin", "finish.dropped", *_ROLLING_BACK[UNCHANGED]}
+
+
 def is_held_by_program(instant: str) -> bool:
     return instant in DUMPING or instant in COPYING
 

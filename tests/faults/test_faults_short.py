@@ -23,6 +23,7 @@ CHOICE = (
     Cell(method="in_place", victim="paused", instant="publish.before"),
     Cell(method="unchanged", victim="group", instant="publish.after"),
     Cell(method="unchanged", victim="child", instant="rollback.restored"),
+    Cell(method="changed_tables", victim="backend", instant="publishing.commit"),
 )
 
 

@@ -44,7 +44,7 @@ def struck(scene: Scene, cell: Cell) -> Iterator[tuple[AsyncResult | None, int, 
         return
     if rolls_back(cell.instant):
         _let_somebody_write(scene)
-    pid = _reach(scene, held, cell)
+    pid = _reach(scene, held, cell, sent)
     with _publishing_held(scene, cell, held):
         yield sent, pid, held
 
@@ -94,16 +94,22 @@ def _let_somebody_write(scene: Scene) -> None:
     published.touch()
 
 
-def _reach(scene: Scene, held: Path, cell: Cell) -> int:
+def _reach(scene: Scene, held: Path, cell: Cell, run: AsyncResult | None) -> int:
     """The process that stands at the instant: the worker's child, also where a program is held."""
     reached = held.with_name(f"{held.name}.reached")
     give_up = time.monotonic() + _REACH_S
     while not (reached.exists() and reached.read_text().strip()):
-        assert time.monotonic() < give_up, f"the run never came to {cell.instant}"
+        assert time.monotonic() < give_up, f"the run never came to {cell.instant}: {_where(scene, run)}"
         scene.tend()  # Celery may end a worker some time after its Redis went away, in the cell before
         time.sleep(0.02)
     pid = int(reached.read_text())
     return _parent(pid) if is_held_by_program(cell.instant) else pid
+
+
+def _where(scene: Scene, run: AsyncResult | None) -> str:
+    """What the journal knows of a run that is not where it should be."""
+    row = scene.journal(run.id) if run is not None else None
+    return f"{row['state']}, {row['outcome']}, {row['error']}" if row is not None else "it was not begun"
 
 
 @contextmanager

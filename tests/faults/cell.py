@@ -31,6 +31,7 @@ class Verdict:
     outcome: str | None = None
     to_outcome_s: float = 0.0
     reader_gap_s: float | None = None
+    ended_before: str = ""  # why there was no blow
     followed: bool = False  # by a run that nobody struck
 
     def __str__(self) -> str:

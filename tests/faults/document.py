@@ -35,6 +35,8 @@ servers and the files:
   `succeeded` when and only when the content is new;
 - nothing is left: no process, session, database beside the target, half-written file, service file, lock;
 - journal, report file, result backend and log say the same;
+- a run that ended before its blow, as on a machine so busy that the hurried times below are too short, left the old
+  content, and the cell is played again;
 - a run that did not succeed is followed at once by one that nobody strikes, and that succeeds with nobody's help;
   one that did is followed by the next cell, the last one by a run that nobody strikes.
 

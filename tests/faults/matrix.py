@@ -17,6 +17,7 @@ from tests.faults.scene import Scene
 
 _BROKEN_SCENES = 5  # then something else is wrong
 _FEWER_WITH_NETWORK = 2  # its cells are fewer
+_ATTEMPTS = 3
 _AT_ONCE = 10  # cells mostly wait; with more, two processors are so busy that steps reach their limits
 
 Tell = Callable[[str], None]
@@ -77,10 +78,20 @@ class Matrix:
         with self._room:
             return self._played(scene, cell)
 
+    def _until_struck(self, scene: Scene, cell: Cell) -> Verdict:
+        """The run that ended before its blow was followed by one that succeeded: then the cell is played again."""
+        for _ in range(_ATTEMPTS):
+            verdict = play(scene, cell)
+            if not verdict.ended_before or verdict.failures:
+                return verdict
+            self.tell(f"{cell}: {verdict.ended_before}: once more")
+        verdict.failures.append(verdict.ended_before)
+        return verdict
+
     def _played(self, scene: Scene, cell: Cell) -> Verdict:
         began = time.monotonic()
         try:
-            verdict = play(scene, cell)
+            verdict = self._until_struck(scene, cell)
         except Exception:
             self.verdicts.append(Verdict(cell, failures=[f"the scene broke: {traceback.format_exc()[-600:]}"]))
             self.tell(f"{len(self.verdicts)}: {cell}: FAILED")

@@ -11,7 +11,7 @@ from celery.result import AsyncResult
 from tests.faults.cell import OUTCOME_BOUND_S, Cell, Verdict
 from tests.faults.examining import SETTLED_S, Before, examine, nothing_left
 from tests.faults.scene import Scene
-from tests.faults.striking import release, send, struck
+from tests.faults.striking import EndedBefore, release, send, struck
 from tests.faults.victims import PAUSED, VICTIMS
 
 _WAKING_S = 3.0
@@ -39,6 +39,9 @@ def play(scene: Scene, cell: Cell) -> Verdict:
             examine(scene, cell, verdict, run, before)
         if cell.victim == "source":
             scene.look_at_source()
+    except EndedBefore as error:
+        verdict.ended_before = str(error)[:500]
+        verdict.demand(scene.look() == before.target, f"{error}; what stands there is not the old content")
     except AssertionError as error:
         verdict.failures.append(str(error)[:500])
     finally:

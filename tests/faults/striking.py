@@ -16,12 +16,17 @@ from tests.faults.scene import Scene
 from tests.support.installation import ask
 from tests.support.workers import gate, wait_until
 
+_LOOK_S = 2.0
 _REACH_S = 60.0
 _WAITS_FOR_US = (
     "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'railway-neon-sync/%' AND wait_event_type = 'Lock'"
 )
 _WRITTEN_BY_SOMEBODY = "UPDATE public.users SET display_name = 'written by somebody' WHERE id = 4"
 WRITTEN = "SELECT count(*) FROM public.users WHERE id = 4 AND display_name = 'written by somebody'"
+
+
+class EndedBefore(Exception):
+    """The run ended before its blow: where the machine is busy, a message waits for longer than the hurried times."""
 
 
 @contextmanager
@@ -98,8 +103,13 @@ def _reach(scene: Scene, held: Path, cell: Cell, run: AsyncResult | None) -> int
     """The process that stands at the instant: the worker's child, also where a program is held."""
     reached = held.with_name(f"{held.name}.reached")
     give_up = time.monotonic() + _REACH_S
+    look_at = time.monotonic() + _LOOK_S
     while not (reached.exists() and reached.read_text().strip()):
         assert time.monotonic() < give_up, f"the run never came to {cell.instant}: {_where(scene, run)}"
+        if time.monotonic() > look_at:
+            look_at += _LOOK_S
+            if (row := run and scene.journal(run.id)) and row["state"] == "ended":
+                raise EndedBefore(f"the run ended before it came to {cell.instant}: {row['outcome']}, {row['error']}")
         scene.tend()  # Celery may end a worker some time after its Redis went away, in the cell before
         time.sleep(0.02)
     pid = int(reached.read_text())

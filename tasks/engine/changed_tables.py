@@ -10,11 +10,11 @@ from pathlib import Path
 
 from sqlalchemy.engine import Connection
 
-from tasks.engine.content import TableName, compare_content, with_rows
-from tasks.engine.dumpfile import STATEMENTS, load_sha256, part_name
+from tasks.engine.content import Content, TableName, compare_content, holding, standing, with_rows
+from tasks.engine.dumpfile import STATEMENTS, load_sha256
 from tasks.engine.errors import DumpRefused
 from tasks.engine.manifest import Manifest, read_own
-from tasks.engine.mark import Mark, literal
+from tasks.engine.mark import Mark, literal, qualified
 from tasks.engine.run import Run
 from tasks.engine.wording import counted
 
@@ -58,6 +58,7 @@ class Changed:
 
     tables: frozenset[TableName]
     sequences: Mapping[TableName, tuple[int, bool]]  # where they are to stand, and whether they were called
+    before: Content  # what the target held when that was found: anything else there holds the run
 
     def __str__(self) -> str:
         return f"{counted(len(self.tables), 'table')} and {counted(len(self.sequences), 'sequence')}"
@@ -100,27 +101,25 @@ def changed_tables(source: Manifest, safety: Manifest, proved: Proved, connectio
     as_if = with_rows(safety.content, source.content.tables, source.content.sequences)
     if differences := compare_content(source.content, as_if, connection):
         return f"not only rows and sequences changed: {differences[0]}"
-    there = {(each.schema, each.name): (each.last_value, each.is_called) for each in safety.content.sequences}
-    wanted = {(each.schema, each.name): (each.last_value, each.is_called) for each in source.content.sequences}
+    there, wanted = standing(safety.content.sequences), standing(source.content.sequences)
     sequences = {name: stands for name, stands in wanted.items() if there[name] != stands}
     found = connection.exec_driver_sql(_question(tables, connection), execution_options={"no_parameters": True}).one()
     for answer, sentence in zip(found, _SENTENCES, strict=True):
         if answer not in {None, True}:
             return sentence.format(answer)
-    if absent := sorted(table for table in tables if part_name(table) not in parts):
+    if absent := sorted(table for table in tables if qualified(table) not in parts):
         return f"the dump holds no rows of {'.'.join(absent[0])}"
-    return Changed(tables=tables, sequences=sequences)
+    return Changed(tables=tables, sequences=sequences, before=safety.content)
 
 
 def _changed_tables(source: Manifest, safety: Manifest, proved: Mapping[str, str]) -> frozenset[TableName]:
     """Those whose rows differ, or whose rows in the dump are not the very text that was proved."""
     parts = source.load_parts or {}
-    there = {(each.schema, each.name): (each.rows, each.fingerprint) for each in safety.content.tables}
+    there, wanted = holding(safety.content.tables), holding(source.content.tables)
     return frozenset(
         name
-        for each in source.content.tables
-        if there.get(name := (each.schema, each.name)) != (each.rows, each.fingerprint)
-        or parts.get(part_name(name)) != proved.get(part_name(name))
+        for name, holds in wanted.items()
+        if there.get(name) != holds or parts.get(qualified(name)) != proved.get(qualified(name))
     )
 
 

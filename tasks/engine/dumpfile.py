@@ -8,11 +8,11 @@ from pathlib import Path
 
 from tasks.engine.dumpfile_reader import CopyBlock, SequenceValue, TableName, open_dump
 from tasks.engine.dumpfile_rules import Kind
-from tasks.engine.mark import identifier
+from tasks.engine.mark import qualified
 
-__all__ = ["DumpFacts", "SequenceValue", "TableName", "inspect_dump", "load_sha256", "part_name"]
+__all__ = ["DumpFacts", "SequenceValue", "TableName", "inspect_dump", "load_sha256"]
 
-
+# Parts that are no table's: a table's name is quoted.
 STATEMENTS, SEQUENCES = "statements", "sequences"
 
 
@@ -22,7 +22,7 @@ class DumpFacts:
 
     rows: in the COPY block of each table; statements: all of the file's, COPY included; load_parts: SHA-256 of all that
     a load sends, so of the file without its comments and meta-commands, which differ in each dump, in parts: each
-    table's COPY block under its `part_name`, the sequences' values under SEQUENCES, all other statements under
+    table's COPY block under its quoted name, the sequences' values under SEQUENCES, all other statements under
     STATEMENTS.
     """
 
@@ -45,7 +45,7 @@ def inspect_dump(path: Path, *, keys: Sequence[str] = (), progress: Callable[[in
     with open_dump(path, keys=keys, progress=progress) as dump:
         for item in dump.items():
             if isinstance(item, CopyBlock):
-                part = parts.setdefault(part_name(item.table), hashlib.sha256())
+                part = parts.setdefault(qualified(item.table), hashlib.sha256())
                 part.update(item.text + b"\n")
                 for piece in item.data:
                     part.update(piece)
@@ -63,11 +63,6 @@ def inspect_dump(path: Path, *, keys: Sequence[str] = (), progress: Callable[[in
             sequences=sequences,
             statements=dump.statements,
         )
-
-
-def part_name(table: TableName) -> str:
-    """A table's name among a dump's parts: quoted, so no other part's."""
-    return ".".join(map(identifier, table))
 
 
 def load_sha256(parts: Mapping[str, str]) -> str:

@@ -26,6 +26,7 @@ from tasks.engine.names import dump_path, manifest_path
 from tasks.engine.run import Run
 from tasks.engine.wording import counted
 
+NOT_OVERWRITTEN = "nothing was overwritten"
 _SHOWN = 3
 _COMMANDS = "if it may be overwritten: railway-neon-sync adopt; if it is production now: railway-neon-sync promote"
 
@@ -163,9 +164,6 @@ def _describe_shrink(shrink: Shrink, losses: str, run_id: str, *, accepted: str 
         "destroyed data, and the backup may now be the only copy; if that is right: railway-neon-sync run "
         f"--accept-shrink {run_id}"
     )
-
-
-NOT_OVERWRITTEN = "nothing was overwritten"
 
 
 def demand_unwritten(found: Content, safety: Content, database: str, *, told: str) -> None:

@@ -37,13 +37,13 @@ def only_tables(items: Iterator[Item], tables: Collection[TableName]) -> Iterato
     """What a load sends in place of a dump's items, so that these tables hold just its rows. LoadFailed: it cannot."""
     in_preamble = True
     for number, item in enumerate(items):
-        if isinstance(item, CopyBlock):
-            if item.table in tables:
-                yield from _table(item, number)
-        elif in_preamble and item.kind is Kind.SETTING:
-            yield item
-        if isinstance(item, CopyBlock) or item.kind is not Kind.SETTING:
-            in_preamble = False
+        if isinstance(item, Statement) and item.kind is Kind.SETTING:
+            if in_preamble:
+                yield item
+            continue
+        in_preamble = False
+        if isinstance(item, CopyBlock) and item.table in tables:
+            yield from _table(item, number)
 
 
 def _table(block: CopyBlock, number: int) -> Iterator[Item]:

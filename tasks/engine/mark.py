@@ -80,5 +80,10 @@ def identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def qualified(name: tuple[str, str]) -> str:
+    """A quoted schema and name in SQL."""
+    return ".".join(map(identifier, name))
+
+
 def set_mark_statement(database: str, comment: str | None) -> str:
     return f"COMMENT ON DATABASE {identifier(database)} IS {literal(comment)}"

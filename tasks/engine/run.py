@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 # The ways of runs that keep the database which stands there; else the way is the method.
 UNCHANGED = "unchanged"  # nothing is loaded
 CHANGED_TABLES = "changed_tables"  # what differs in rows is written, in one transaction
+KEEPING = frozenset({UNCHANGED, CHANGED_TABLES})
 _MAX_NAME_BYTES = 63  # PostgreSQL's NAMEDATALEN - 1
 
 
@@ -123,7 +124,7 @@ class Run:
 
         So whatever differs afterwards was written by somebody else, and is not ours to undo.
         """
-        return self.facts.get("way") in {UNCHANGED, CHANGED_TABLES}
+        return self.facts.get("way") in KEEPING
 
     @property
     def wrote_tables(self) -> bool:

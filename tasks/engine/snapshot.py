@@ -15,7 +15,7 @@ from tasks.engine.background import beside
 from tasks.engine.connections import Server, ask
 from tasks.engine.content.catalog import read_relations
 from tasks.engine.errors import BackupError, SourceBusy
-from tasks.engine.mark import TargetState, identifier
+from tasks.engine.mark import TargetState, qualified
 
 _TRIES = 5
 _POLL_S = 0.5
@@ -136,7 +136,7 @@ def _gave_way(server: Server, waited_s: float) -> SourceBusy:
 
 def _take(connection: Connection, tables: list[list[str]], lock_timeout_s: float) -> Sequence[Any]:
     """The tables locked, then the snapshot, taken by the first SELECT and exported; in one round trip."""
-    names = ", ".join(f"ONLY {identifier(schema)}.{identifier(name)}" for schema, name in tables)
+    names = ", ".join(f"ONLY {qualified((schema, name))}" for schema, name in tables)
     lock = (
         f"SET LOCAL lock_timeout = {int(lock_timeout_s * 1000)}; LOCK TABLE {names} IN ACCESS SHARE MODE; "
         "SET LOCAL lock_timeout = 0; "

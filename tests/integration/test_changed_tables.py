@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import psycopg2
 import pytest
@@ -69,12 +68,6 @@ def lasting(
         yield made
 
 
-def tables(installation: Installation) -> list[Any]:
-    """Which tables and indexes stand in the target, as files."""
-    kinds = "relkind IN ('r', 'i') AND relnamespace = 'public'::regnamespace"
-    return ask(installation.target, f"SELECT oid, relname, relfilenode FROM pg_class WHERE {kinds} ORDER BY 1")
-
-
 CHANGES = {
     "a row": "UPDATE users SET display_name = 'x' WHERE id = 3",
     "rows that others point to, and those": (
@@ -97,12 +90,12 @@ CHANGES = {
 
 @pytest.mark.parametrize("what", CHANGES)
 def test_only_what_differs_is_written(lasting: Installation, what: str) -> None:
-    before = tables(lasting)
+    before = lasting.storage()
     lasting.on_source(CHANGES[what])
     report = lasting.copied()
     assert (report["way"], report["error"]) == ("changed_tables", None), report["way_reason"]
     assert lasting.differences() == []
-    assert tables(lasting) == before
+    assert lasting.storage() == before
     assert json.loads(lasting.comment() or "")["run_id"] == report["run_id"]
     assert lasting.copied()["way"] == "unchanged"
 

@@ -74,12 +74,6 @@ def way(report: dict[str, Any]) -> tuple[str, str]:
     return report["way"], report["way_reason"]
 
 
-def tables(installation: Installation) -> list[Any]:
-    """Which tables stand in the target, as files."""
-    query = "SELECT oid, relname, relfilenode FROM pg_class WHERE relnamespace = 'public'::regnamespace ORDER BY 1"
-    return ask(installation.target, query)
-
-
 def target_of(installation: Installation) -> Server:
     url = installation.settings().target
     return Server(role="target", url=url, application_name="test", watch=Watch("test", 60))
@@ -103,7 +97,7 @@ def test_nothing_is_loaded_when_nothing_changed_and_all_is_told_as_of_any_run(
 ) -> None:
     first = installation.copied(RESTORE_METHOD=method)
     assert way(first) == (method, "no copy of ours stands there yet")
-    before, found = tables(installation), installation.fingerprint()
+    before, found = installation.storage(), installation.fingerprint()
     caplog.clear()
     with everything_logged(installation.target_server) as logged, caplog.at_level("INFO"):
         second = installation.copied(RESTORE_METHOD=method)
@@ -111,7 +105,7 @@ def test_nothing_is_loaded_when_nothing_changed_and_all_is_told_as_of_any_run(
     assert way(second) == ("unchanged", f"nothing changed since the copy of {first['source_dump']['taken_at']}")
     assert "COMMENT ON DATABASE" in text
     assert [word for word in LOADING if word in text] == []
-    assert (tables(installation), installation.fingerprint()) == (before, found)
+    assert (installation.storage(), installation.fingerprint()) == (before, found)
     assert installation.differences() == []
     assert second["backup_stats"] == second["source_stats"] == first["source_stats"]
     assert "✅ Railway backup database restored successfully: nothing changed, so nothing was loaded" in caplog.text

@@ -154,6 +154,11 @@ class Installation:
     def on_target(self, statements: str) -> None:
         tell(self.target, statements)
 
+    def storage(self) -> list[tuple[Any, ...]]:
+        """Which tables and indexes stand in the target, as files."""
+        kinds = "relkind IN ('r', 'i') AND relnamespace = 'public'::regnamespace"
+        return ask(self.target, f"SELECT oid, relname, relfilenode FROM pg_class WHERE {kinds} ORDER BY 1")
+
     def fingerprint(self) -> str:
         """The same only while nobody has touched the target."""
         return oracle.fingerprint(self.target, binaries=self._judges())

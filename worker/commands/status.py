@@ -170,7 +170,7 @@ def runs_table(runs: Any) -> Any:
     rows = [
         (
             run.run_id,
-            f"{run.outcome or 'going on'}{f', {run.way}'.replace('_', ' ') if run.way_words else ''}",
+            ", ".join([run.outcome or "going on", *([str(run.way).replace("_", " ")] if run.way_words else [])]),
             instant(run.started_at),
             seconds(run.duration_s),
             megabytes(run.dump_bytes),

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from tasks.engine.content.batches import Batches, split
 from tasks.engine.content.catalog import Relation
 from tasks.engine.content.values import SequenceContent, TableContent
-from tasks.engine.mark import identifier
+from tasks.engine.mark import identifier, qualified
 
 # What one statement may take, whichever is reached first.
 _BATCH_BYTES = 64 * 2**20  # well below a second on one core
@@ -97,4 +97,4 @@ def text_hash(text: str, encoding: str) -> str:
 
 
 def _name(relation: Relation) -> str:
-    return f"{identifier(relation.schema)}.{identifier(relation.name)}"
+    return qualified(relation.key)

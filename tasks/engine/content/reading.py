@@ -1,12 +1,12 @@
 """Reading everything that a database holds, inside the caller's transaction."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from sqlalchemy.engine import Connection
 
 from tasks.engine.content.batches import Batches
-from tasks.engine.content.catalog import RELATIONS, relations_of
+from tasks.engine.content.catalog import RELATIONS, Relation, relations_of
 from tasks.engine.content.fingerprints import (
     Question,
     about_sequence,
@@ -20,6 +20,7 @@ from tasks.engine.content.large_objects import LARGE_OBJECTS, read_large_objects
 from tasks.engine.content.session import pinning, rows
 from tasks.engine.content.values import Content, SequenceContent, TableContent, TableName
 
+_Rows = tuple[tuple[TableContent, ...], tuple[SequenceContent, ...]]
 _NOTES = Path(__file__).with_name("notes.sql").read_text(encoding="utf-8")
 _FIRST = f"SELECT * FROM ({_NOTES}) notes, ({RELATIONS}) relations"  # noqa: S608 - our own text
 
@@ -38,22 +39,17 @@ def read_content(
     tables, partitioned, sequences = ([each for each in relations if each.kind == kind] for kind in "rpS")
     tell = progress or _tell_nobody
     tell(0, len(tables))
-    questions = [
-        *(about_table(each, notes["encoding"]) for each in tables),
-        *(about_sequence(each) for each in sequences),
-        Question(LARGE_OBJECTS, 0),
-    ]
+    questions = [*_questions(tables, sequences, notes["encoding"]), Question(LARGE_OBJECTS, 0)]
     with Batches(connection) as batches:
         objects = read_inventory(connection, privileges=privileges, empty=empty, batches=batches)
         answers = ask_all(batches, questions, progress=lambda done: tell(min(done, len(tables)), len(tables)))
         in_all, size_bytes = answers.pop()
+        holding, standing = _answered(tables, sequences, answers)
         return Content(
             server_version=version,
             objects=objects,
-            tables=tuple(table_content(each, *answer) for each, answer in zip(tables, answers, strict=False)),
-            sequences=tuple(
-                sequence_content(each, *answer) for each, answer in zip(sequences, answers[len(tables) :], strict=True)
-            ),
+            tables=holding,
+            sequences=standing,
             large_objects=read_large_objects(batches, (in_all, size_bytes)),
             partitioned=tuple(each.key for each in partitioned),
             partition_parents=tuple((each.key, parent) for each in partitioned for parent in each.parents),
@@ -61,17 +57,24 @@ def read_content(
         )
 
 
-def read_rows(connection: Connection, names: Collection[TableName]) -> tuple[list[TableContent], list[SequenceContent]]:
+def read_rows(connection: Connection, names: Collection[TableName]) -> _Rows:
     """The tables and sequences of these names alone, as `read_content` would find them."""
     [(_, notes, _, found)] = rows(connection, f"{pinning(connection)}; {_FIRST}")
     relations = [each for each in relations_of(found, connection) if each.key in names]
     tables, sequences = ([each for each in relations if each.kind == kind] for kind in "rS")
     with Batches(connection) as batches:
-        questions = [*(about_table(each, notes["encoding"]) for each in tables), *map(about_sequence, sequences)]
-        answers = ask_all(batches, questions, progress=lambda _: None)
+        answers = ask_all(batches, _questions(tables, sequences, notes["encoding"]), progress=lambda _: None)
+    return _answered(tables, sequences, answers)
+
+
+def _questions(tables: Sequence[Relation], sequences: Sequence[Relation], encoding: str) -> list[Question]:
+    return [*(about_table(each, encoding) for each in tables), *map(about_sequence, sequences)]
+
+
+def _answered(tables: Sequence[Relation], sequences: Sequence[Relation], answers: Sequence[tuple[int, str]]) -> _Rows:
     return (
-        [table_content(each, *answer) for each, answer in zip(tables, answers, strict=False)],
-        [sequence_content(each, *answer) for each, answer in zip(sequences, answers[len(tables) :], strict=True)],
+        tuple(table_content(each, *answer) for each, answer in zip(tables, answers, strict=False)),
+        tuple(sequence_content(each, *answer) for each, answer in zip(sequences, answers[len(tables) :], strict=True)),
     )
 
 

@@ -108,17 +108,26 @@ def with_sequences(content: Content, values: Mapping[TableName, tuple[int, bool]
     return replace(content, sequences=sequences)
 
 
+def holding(tables: Iterable[TableContent]) -> dict[TableName, tuple[int, str]]:
+    """What stands in each: number and fingerprint of its rows."""
+    return {(each.schema, each.name): (each.rows, each.fingerprint) for each in tables}
+
+
+def standing(sequences: Iterable[SequenceContent]) -> dict[TableName, tuple[int, bool]]:
+    """Where each stands, and whether it was called."""
+    return {(each.schema, each.name): (each.last_value, each.is_called) for each in sequences}
+
+
 def with_rows(content: Content, tables: Iterable[TableContent], sequences: Iterable[SequenceContent]) -> Content:
     """The same content with the rows and standings of these, where it has a table or sequence of their name."""
-    rows = {(each.schema, each.name): (each.rows, each.fingerprint) for each in tables}
-    values = {(each.schema, each.name): (each.last_value, each.is_called) for each in sequences}
-    holding = tuple(
+    rows = holding(tables)
+    filled = tuple(
         replace(each, rows=rows[key][0], fingerprint=rows[key][1])
         if (key := (each.schema, each.name)) in rows
         else each
         for each in content.tables
     )
-    return with_sequences(replace(content, tables=holding), values)
+    return with_sequences(replace(content, tables=filled), standing(sequences))
 
 
 def statistics(content: Content, names: Sequence[str]) -> dict[str, int | None]:

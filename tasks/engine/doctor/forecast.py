@@ -17,9 +17,9 @@ from statistics import median
 from typing import Any, Literal
 
 from tasks.engine.history import PastRun
+from tasks.engine.run import KEEPING
 
 RUNS_USED = 5
-NO_LOADS = ("unchanged", "changed_tables")  # the ways of runs that load less than all
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +111,7 @@ def from_runs(
     newest = succeeded[:RUNS_USED]
     if not newest:
         return None
-    loaded = [run for run in succeeded if run.report.get("way") not in NO_LOADS][:RUNS_USED]
+    loaded = [run for run in succeeded if run.report.get("way") not in KEEPING][:RUNS_USED]
     steps = tuple(
         StepForecast(
             name=name,

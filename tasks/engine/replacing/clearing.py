@@ -3,7 +3,7 @@
 from sqlalchemy.engine import Connection
 
 from tasks.engine.errors import BackupError
-from tasks.engine.mark import identifier
+from tasks.engine.mark import qualified
 
 _TABLES = """
     SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -56,7 +56,7 @@ def lock_tables(connection: Connection) -> None:
     """ACCESS EXCLUSIVE on every table: from now on nobody reads or writes what is to be dropped."""
     tables = connection.exec_driver_sql(_TABLES).all()
     if tables:
-        names = ", ".join(f"{identifier(schema)}.{identifier(name)}" for schema, name in tables)
+        names = ", ".join(qualified((schema, name)) for schema, name in tables)
         connection.exec_driver_sql(f"LOCK TABLE {names} IN ACCESS EXCLUSIVE MODE")
 
 

@@ -11,7 +11,7 @@ from tasks.engine.connections import raw_connection
 from tasks.engine.content import TableName
 from tasks.engine.faultpoints import fault_point
 from tasks.engine.loading import load_dump
-from tasks.engine.mark import identifier, literal
+from tasks.engine.mark import identifier, literal, qualified
 from tasks.engine.replacing.interface import Replacement
 from tasks.engine.run import Run
 
@@ -71,7 +71,7 @@ def gather_statistics(connection: Connection, tables: Iterable[TableName] = ()) 
 
     tables: these alone; none means all.
     """
-    if _tried(connection, f"ANALYZE {', '.join('.'.join(map(identifier, each)) for each in tables)}"):
+    if _tried(connection, f"ANALYZE {', '.join(map(qualified, tables))}"):
         return []
     if _tried(connection, _ANALYZE_ONE_BY_ONE):  # a foreign table that cannot be read stops the whole statement
         return []

@@ -15,7 +15,7 @@ from tasks.engine.faultpoints import fault_point
 from tasks.engine.guards import NOT_OVERWRITTEN, demand_unwritten
 from tasks.engine.loading import load_dump
 from tasks.engine.loading_tables import only_tables
-from tasks.engine.mark import identifier, literal
+from tasks.engine.mark import literal, qualified
 from tasks.engine.proof import demand_equal
 from tasks.engine.replacing import fence
 from tasks.engine.replacing.filling import SESSION, gather_statistics
@@ -37,8 +37,7 @@ class ChangedTables(InPlace):
 
     def __init__(self, run: Run, what: Replacement, changed: Changed) -> None:
         super().__init__(run, what)
-        assert what.overwrites is not None  # noqa: S101 - what is written again was read at the safety backup
-        self._changed, self._held = changed, what.overwrites
+        self._changed = changed
 
     def prepare(self) -> None:
         connection, run, what = self._connection, self.run, self.what
@@ -75,14 +74,14 @@ class ChangedTables(InPlace):
 
     def _demand_unwritten_here(self) -> None:
         """Now that nobody else can write to what is to be written."""
-        before = self._held
+        before = self._changed.before
         with reading_settings_undone(self._connection):
             rows = read_rows(self._connection, {*self._changed.tables, *self._changed.sequences})
         found = with_rows(before, *rows)
         demand_unwritten(found, before, self.run.target_name, told=NOT_OVERWRITTEN)
 
     def _demand_unwritten_elsewhere(self, found: Content) -> None:
-        changed, before = self._changed, self._held
+        changed, before = self._changed, self._changed.before
         tables = [each for each in before.tables if (each.schema, each.name) in changed.tables]
         sequences = [each for each in before.sequences if (each.schema, each.name) in changed.sequences]
         demand_unwritten(with_rows(found, tables, sequences), before, self.run.target_name, told=NOT_OVERWRITTEN)
@@ -97,10 +96,10 @@ class ChangedTables(InPlace):
     def _set_sequences(self) -> None:
         """RESTART gives the sequence a new file, which a ROLLBACK takes away: setval alone would stay."""
         for name, (last_value, is_called) in self._changed.sequences.items():
-            [quoted] = _names([name])
+            quoted = qualified(name)
             value = f"SELECT pg_catalog.setval({literal(quoted)}, {last_value}, {str(is_called).lower()})"
             execute(self._connection, f"ALTER SEQUENCE {quoted} RESTART; {value}")
 
 
 def _names(tables: Iterable[TableName]) -> list[str]:
-    return [".".join(map(identifier, table)) for table in sorted(tables)]
+    return [qualified(table) for table in sorted(tables)]

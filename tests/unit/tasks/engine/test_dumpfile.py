@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.engine.dumpfile import SequenceValue, inspect_dump, load_sha256, part_name
+from tasks.engine.dumpfile import SequenceValue, inspect_dump, load_sha256
 from tasks.engine.dumpfile_reader import CopyBlock, open_dump
 from tasks.engine.dumpfile_rules import shown
 from tasks.engine.dumpfile_source import BLOCK_BYTES
@@ -60,7 +60,7 @@ def test_what_a_load_sends_is_hashed_without_what_differs_in_each_dump(tmp_path:
     text = dump_text(body)
     known = loaded(text)
     assert loaded(text.replace(b"abcDEF123", b"other").replace(b"by pg_dump version", b"by")) == known
-    users = part_name(("public", "users"))
+    users = '"public"."users"'
     others = [
         (users, text.replace(b"2\tGrace", b"2\tAlan")),
         (users, text.replace(b"1\tAda\n2\tGrace\n", b"2\tGrace\n1\tAda\n")),

@@ -79,13 +79,18 @@ def test_what_only_the_newer_one_knows_is_refused_by_name_and_the_older_target_k
 
 @pytest.mark.parametrize(("source", "target"), [(14, 14), (14, 18)])
 def test_only_what_differs_is_written_on_the_oldest_and_the_newest_target(
-    stage: Stage, source: int, target: int, tmp_path: Path
+    stage: Stage, source: int, target: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     servers = stage.server("source", source), stage.server("target", target)
     only = {"CHANGED_TABLES_ONLY": "true"}
     with installed(*servers, stage.valkey, tmp_path, PG_BIN_DIR=str(FOLDER)) as found:
         found.copied(**only)
         found.on_source("UPDATE users SET display_name = 'x' WHERE id = 3; SELECT nextval('users_id_seq')")
+        before = found.fingerprint()
+        monkeypatch.setenv("RNS_FAULT", "filled=raise")
+        assert found.run_here(**only)["outcome"] == "rolled_back"
+        monkeypatch.delenv("RNS_FAULT")
+        assert found.fingerprint() == before  # sequences too
         report = found.copied(**only)
         assert report["way"] == "changed_tables", report["way_reason"]
         assert found.differences() == []

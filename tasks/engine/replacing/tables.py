@@ -25,7 +25,8 @@ from tasks.engine.run import Run
 
 # Rows of other tables may point to what is written again: constraints hold at the source, and so in an equal copy.
 _SILENT = "SET LOCAL session_replication_role = replica"
-# It changes nothing and takes the lock that makes nextval wait; sequences have no LOCK.
+# It changes nothing, takes the lock that makes nextval wait (sequences have no LOCK), and gives the sequence a new file
+# (seen on 14 to 18), which a ROLLBACK takes away with what setval writes into it: setval alone would stay.
 _LOCK_SEQUENCES = """
     SELECT string_agg(format('ALTER SEQUENCE %s CACHE %s', seqrelid::regclass, seqcache), '; ')
     FROM pg_sequence WHERE seqrelid = ANY (ARRAY[{}]::regclass[])
@@ -94,11 +95,12 @@ class ChangedTables(InPlace):
             execute(self._connection, lock)
 
     def _set_sequences(self) -> None:
-        """RESTART gives the sequence a new file, which a ROLLBACK takes away: setval alone would stay."""
-        for name, (last_value, is_called) in self._changed.sequences.items():
-            quoted = qualified(name)
-            value = f"SELECT pg_catalog.setval({literal(quoted)}, {last_value}, {str(is_called).lower()})"
-            execute(self._connection, f"ALTER SEQUENCE {quoted} RESTART; {value}")
+        values = [
+            f"SELECT pg_catalog.setval({literal(qualified(name))}, {last_value}, {str(is_called).lower()})"
+            for name, (last_value, is_called) in self._changed.sequences.items()
+        ]
+        if values:
+            execute(self._connection, "; ".join(values))
 
 
 def _names(tables: Iterable[TableName]) -> list[str]:

@@ -85,18 +85,12 @@ class Lease:
         """
         with _explained():
             self.client.set(self._journal_key, journal_id, nx=True)
-        self.demand_agreed(journal_id)
+        _demand_same(self.remembered_journal(), journal_id)
 
     def demand_agreed(self, journal_id: str | None) -> None:
-        """The same, only asked; None: there is no journal here yet."""
-        found = self.remembered_journal()
-        if found not in {None, journal_id}:
-            ours = journal_id or "not made yet"
-            raise WrongJournal(
-                "another installation works on these two databases with another journal, or the journal of before was "
-                f"lost (that one {found}, ours {ours}); set JOURNAL_URL and BACKUP_DIR alike on every host, or, "
-                "when the other one is gone for good, type: railway-neon-sync take-over"
-            )
+        """The same, only asked: nothing is wrong where none is remembered. None: there is no journal here yet."""
+        if (found := self.remembered_journal()) is not None:
+            _demand_same(found, journal_id or "not made yet")
 
     def remembered_journal(self) -> str | None:
         """The id of the journal with which these two databases are copied."""
@@ -129,6 +123,15 @@ def open_lease(url: str, *, pair: str) -> Lease:
         socket_keepalive=True,
     )
     return Lease(client=client, pair=pair)
+
+
+def _demand_same(found: str | None, ours: str) -> None:
+    if found != ours:
+        raise WrongJournal(
+            "another installation works on these two databases with another journal, or the journal of before was "
+            f"lost (that one {found}, ours {ours}); set JOURNAL_URL and BACKUP_DIR alike on every host, or, "
+            "when the other one is gone for good, type: railway-neon-sync take-over"
+        )
 
 
 def _text(value: Any) -> str | None:

@@ -128,7 +128,8 @@ class Declarations(BaseSettings):
     )
     full_runs: Truth = Field(
         default=False,
-        description="Whether each run dumps the target and loads the dump, also when nothing changed since the last.",
+        description="Whether each run asks pg_dump for the schema, dumps the target and loads the dump, also when "
+        "nothing changed.",
     )
     changed_tables_only: Truth = Field(
         default=False,

@@ -1,4 +1,4 @@
-"""How the text of a dump comes into its file: the rows by our own COPY beside pg_dump, or all of it by pg_dump."""
+"""How a dump comes into its file: the rows by our own COPY, beside pg_dump or a schema that is kept; or all by it."""
 
 import logging
 import tempfile
@@ -45,6 +45,16 @@ class Asked:
     lock_timeout_s: float
     listing: Listing | None  # none: pg_dump must write the rows too
     reason: str = ""  # why it must
+    schema: bytes | None = None  # what pg_dump would write but for the rows, where that is known
+    schema_of: str = ""  # whose it is
+
+
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """How a dump was written; rows_at: where the rows begin and end in its text, where that is known."""
+
+    way: str
+    rows_at: tuple[int, int] | None = None
 
 
 def list_rows(connection: Connection, client: Client) -> tuple[Listing | None, str]:
@@ -57,8 +67,8 @@ def list_rows(connection: Connection, client: Client) -> tuple[Listing | None, s
         return None, str(error)
 
 
-def write_dump(run: Run, asked: Asked, part: Path) -> str:
-    """Into a new file; returns the way, with the reason where it was not the fast one.
+def write_dump(run: Run, asked: Asked, part: Path) -> Written:
+    """Into a new file; the way is told with its reason where it was not the fast one.
 
     The file may be packed: that is told by its name.
     """
@@ -73,7 +83,7 @@ def write_dump(run: Run, asked: Asked, part: Path) -> str:
         if asked.listing is not None:
             try:
                 with told_when_full(part), _packed(run, part) as packed, _opened(part, packed) as out:
-                    write_rows_by_copy(
+                    rows_at = write_rows_by_copy(
                         asked,
                         asked.listing,
                         out,
@@ -84,10 +94,12 @@ def write_dump(run: Run, asked: Asked, part: Path) -> str:
             except LeftToPgDump as error:
                 reason = str(error)
             else:
-                return BY_COPY
+                return Written(
+                    way=BY_COPY + (f", the schema of {asked.schema_of}" if asked.schema else ""), rows_at=rows_at
+                )
         log.info("pg_dump writes the rows too: %s", reason, extra={"event": "dump_way"})
         _write_by_pg_dump(run, asked, part, credentials)
-        return f"{BY_PG_DUMP}: {reason}"
+        return Written(way=f"{BY_PG_DUMP}: {reason}")
 
 
 def dump_command(asked: Asked, *, file: Path | None, excluding: str | None = None) -> list[str]:
@@ -118,8 +130,8 @@ def write_rows_by_copy(
     credentials: Mapping[str, str],
     watch: Watch,
     progress: Callable[[int], None],
-) -> None:
-    """The whole dump, joined of what two programs write; LeftToPgDump where that cannot be.
+) -> tuple[int, int]:
+    """The whole dump, joined of what two programs write; returns where the rows stand. LeftToPgDump where it cannot be.
 
     credentials: of `service_environment`; progress: is given the number of bytes of rows so far.
     """
@@ -136,12 +148,13 @@ def write_rows_by_copy(
         )
         script.seek(0)
         programs = Programs(
-            pg_dump=dump_command(asked, file=None, excluding=excluding(listing, encoding=asked.encoding)),
+            pg_dump=asked.schema
+            or dump_command(asked, file=None, excluding=excluding(listing, encoding=asked.encoding)),
             psql=psql_command(asked.client.psql),
             script=script,
             env=tool_environment(credentials),
         )
-        write_joined(programs, listing, out, watch=watch, progress=progress)
+        return write_joined(programs, listing, out, watch=watch, progress=progress)
 
 
 @contextmanager

@@ -1,16 +1,17 @@
 """Reading pg_dump's plain format: what a dump file holds, and whether it may be loaded at all."""
 
 import hashlib
+import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.engine.dumpfile_reader import CopyBlock, SequenceValue, TableName, open_dump
+from tasks.engine.dumpfile_reader import CopyBlock, DumpReader, SequenceValue, TableName, open_dump
 from tasks.engine.dumpfile_rules import Kind
 from tasks.engine.mark import qualified
 
-__all__ = ["DumpFacts", "SequenceValue", "TableName", "inspect_dump", "load_sha256"]
+__all__ = ["DumpFacts", "SequenceValue", "TableName", "inspect_dump", "inspect_text", "load_sha256"]
 
 # Parts that are no table's: a table's name is quoted.
 STATEMENTS, SEQUENCES = "statements", "sequences"
@@ -40,29 +41,38 @@ def inspect_dump(path: Path, *, keys: Sequence[str] = (), progress: Callable[[in
     Sizes, hashes and lines are the dump's own, whatever form the file has. keys: for an encrypted one.
     progress: is given the number of bytes read so far, about once for every MB.
     """
+    with open_dump(path, keys=keys, progress=progress) as dump:
+        return _inspect(dump)
+
+
+def inspect_text(text: bytes, name: str) -> DumpFacts:
+    """The same of a whole text, which stands in memory. name: to tell of it."""
+    return _inspect(DumpReader(name, io.BytesIO(text), head=text))
+
+
+def _inspect(dump: DumpReader) -> DumpFacts:
     sequences: dict[TableName, SequenceValue] = {}
     parts = {name: hashlib.sha256() for name in (STATEMENTS, SEQUENCES)}
-    with open_dump(path, keys=keys, progress=progress) as dump:
-        for item in dump.items():
-            if isinstance(item, CopyBlock):
-                part = parts.setdefault(qualified(item.table), hashlib.sha256())
-                part.update(item.text + b"\n")
-                for piece in item.data:
-                    part.update(piece)
-            elif item.kind is Kind.SEQUENCE_VALUE:
-                parts[SEQUENCES].update(item.text + b"\n")
-                name, value = dump.sequence_value(item)
-                sequences[name] = value
-            else:
-                parts[STATEMENTS].update(item.text + b"\n")
-        return DumpFacts(
-            size_bytes=dump.bytes_read,
-            sha256=dump.sha256,
-            load_parts={name: part.hexdigest() for name, part in parts.items()},
-            rows=dict(dump.rows),
-            sequences=sequences,
-            statements=dump.statements,
-        )
+    for item in dump.items():
+        if isinstance(item, CopyBlock):
+            part = parts.setdefault(qualified(item.table), hashlib.sha256())
+            part.update(item.text + b"\n")
+            for piece in item.data:
+                part.update(piece)
+        elif item.kind is Kind.SEQUENCE_VALUE:
+            parts[SEQUENCES].update(item.text + b"\n")
+            name, value = dump.sequence_value(item)
+            sequences[name] = value
+        else:
+            parts[STATEMENTS].update(item.text + b"\n")
+    return DumpFacts(
+        size_bytes=dump.bytes_read,
+        sha256=dump.sha256,
+        load_parts={name: part.hexdigest() for name, part in parts.items()},
+        rows=dict(dump.rows),
+        sequences=sequences,
+        statements=dump.statements,
+    )
 
 
 def load_sha256(parts: Mapping[str, str]) -> str:

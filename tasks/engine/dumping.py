@@ -20,10 +20,11 @@ from tasks.engine.connections import Server, ask
 from tasks.engine.content import Content, content_digest, read_content, with_sequences
 from tasks.engine.content.session import catch_up
 from tasks.engine.database_properties import properties_found, properties_query
-from tasks.engine.dump_writing import Asked, list_rows, write_dump
+from tasks.engine.dump_writing import Asked, Written, list_rows, write_dump
 from tasks.engine.dumpfile import DumpFacts, inspect_dump, load_sha256
 from tasks.engine.dumpfile_rules import harmless
 from tasks.engine.errors import BackupError, DumpRefused
+from tasks.engine.kept_schema import CATALOGS, PgDumpIsAsked, catalogs_digest, kept_schema
 from tasks.engine.manifest import Manifest, write_manifest
 from tasks.engine.mark import TargetState
 from tasks.engine.names import DumpKind, form_of, manifest_path, part_path
@@ -102,7 +103,7 @@ def _dump(
             server,
             lock_timeout_s=lock_timeout_s,
             must=[_KNOWN],
-            may=[CLUSTER, DATABASE, _WAL_POSITION],
+            may=[CLUSTER, DATABASE, _WAL_POSITION, CATALOGS],
             before_locks=before_locks,
         ) as snapshot,
         _removed_unless_published(part),
@@ -110,13 +111,18 @@ def _dump(
         seen(snapshot.before)
         major = snapshot.server_major
         client = choose_client(major, bin_dir=run.settings.pg_bin_dir, what=kind if kind == "source" else "target")
-        described = _describe(snapshot, kind)  # before the reading begins: the session serves one thread at a time
+        described = {
+            **_describe(snapshot, kind),  # before the reading begins: the session serves one thread at a time
+            "client_version": client.version,
+            "privileges": keep_owners,
+        }
         if instead is not None and (found := instead(snapshot, described)) is not None:
             return found
         plain = form_of(part.name).plain
         # What is packed is told by its bytes on disk, and nobody knows how many they will be.
         run.progress.begin("reading and dumping", of_bytes=snapshot.size_bytes if plain else 0, guessed=True)
         listing, reason = list_rows(snapshot.connection, client)
+        schema, schema_of = _known_schema(run, described) if listing is not None and kind == "source" else (None, "")
         asked = Asked(
             server=server,
             server_major=major,
@@ -127,30 +133,40 @@ def _dump(
             lock_timeout_s=lock_timeout_s,
             listing=listing,
             reason=reason,
+            schema=schema,
+            schema_of=schema_of,
         )
-        content, way = _dump_and_read(run, asked, part, snapshot)
-    run.keep(dump_ways={**run.facts.get("dump_ways", {}), final.name: way})
+        content, written = _dump_and_read(run, asked, part, snapshot)
+    run.keep(dump_ways={**run.facts.get("dump_ways", {}), final.name: written.way})
     return _finish(
         run,
         kind=kind,
         part=part,
         final=final,
         content=content,
-        described={**described, "client_version": client.version, "privileges": keep_owners},
+        described={**described, "rows_at": written.rows_at},
     )
 
 
-def _dump_and_read(run: Run, asked: Asked, part: Path, snapshot: Snapshot) -> tuple[Content, str]:
-    """The dump in this thread, the content in another, both under the one snapshot; with the way of the dump."""
+def _dump_and_read(run: Run, asked: Asked, part: Path, snapshot: Snapshot) -> tuple[Content, Written]:
+    """The dump in this thread, the content in another, both under the one snapshot; with how the dump was written."""
     with ThreadPoolExecutor(1, thread_name_prefix="content") as pool:
         reading = pool.submit(copy_context().run, _read, run, asked.server, snapshot, asked.keep_owners)
         try:
-            way = write_dump(run, asked, part)
+            written = write_dump(run, asked, part)
             run.progress.bytes_done(part.stat().st_size)
         except BackupError as error:
             run.watch.fail(_first_cause(reading, error))
             raise
-        return reading.result(), way
+        return reading.result(), written
+
+
+def _known_schema(run: Run, described: Mapping[str, Any]) -> tuple[bytes | None, str]:
+    try:
+        return kept_schema(run, described)
+    except PgDumpIsAsked as why:
+        log.info("pg_dump is asked for the schema: %s", why, extra={"event": "schema_asked"})
+        return None, ""
 
 
 def _read(run: Run, server: Server, snapshot: Snapshot, privileges: bool) -> Content:
@@ -235,7 +251,7 @@ def account_for_rows(facts: DumpFacts, content: Content) -> None:
 
 
 def _describe(snapshot: Snapshot, kind: str) -> dict[str, Any]:
-    known, cluster, database, wal = snapshot.answers
+    known, cluster, database, wal, catalogs = snapshot.answers
     name, version, properties = json.loads(known or "")
     found = grants.grants_to_json(grants.read_grants(snapshot.connection)) if kind == "safety" else None
     return {
@@ -246,6 +262,7 @@ def _describe(snapshot: Snapshot, kind: str) -> dict[str, Any]:
         "server_version": version,
         "properties": asdict(properties_found(properties)),
         "grants": found,
+        "catalogs": catalogs_digest(snapshot.connection, catalogs) if kind == "source" else None,
     }
 
 

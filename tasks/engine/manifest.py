@@ -43,6 +43,10 @@ class Manifest:
     stored_sha256: str | None = None
     load_sha256: str | None = None  # of all that a load sends; null in manifests of before
     load_parts: Mapping[str, str] | None = None  # the same in parts: see DumpFacts
+    rows_at: tuple[int, int] | None = (
+        None  # where they begin and end in the SQL, in bytes; null where pg_dump wrote all
+    )
+    catalogs: str | None = None  # of the source: a hash of all that its schema is made of; null where unknown
     same_as: str | None = None  # of a safety backup: the dump of the last copy, whose second name this file is
 
 
@@ -67,7 +71,11 @@ def parse_manifest(text: bytes, path: Path) -> Manifest:
         document = json.loads(text)
         if document.pop("format") != FORMAT:
             raise DumpRefused(f"the manifest {path.name} has a format that this program does not know")
-        return Manifest(**{**document, "content": content_from_json(document["content"])})
+        rows_at = document.pop("rows_at", None)
+        return Manifest(
+            **{**document, "content": content_from_json(document["content"])},
+            rows_at=tuple(rows_at) if rows_at is not None else None,
+        )
     except (ValueError, KeyError, TypeError) as error:
         raise DumpRefused(f"the manifest {path} is damaged; {_WITHOUT}") from error
 

@@ -111,6 +111,7 @@ class Trials:
         settings = {"RESTORE_METHOD": "swap" if only else way, "CHANGED_TABLES_ONLY": str(only).lower()}
 
         def run() -> tuple[bool, str]:
+            self._demand_of_pg_dump()
             self.exchanged.write_bytes(bad.content)
             try:
                 report = self.installation.run_here(**settings)
@@ -120,6 +121,10 @@ class Trials:
             return refused, f"{report['outcome']}: {report['error']}"
 
         return self._watched(bad, run)
+
+    def _demand_of_pg_dump(self) -> None:
+        """That it is asked for the schema: another role could be an owner."""
+        tell(self.installation.source_server.dsn(), "DROP ROLE IF EXISTS whoever; CREATE ROLE whoever")
 
     def _watched(self, bad: BadDump, action: Callable[[], tuple[bool, str]]) -> Trial:
         before, written = self._state() if bad.hidden else None, self._last_transaction()
@@ -159,6 +164,7 @@ def trials(source: PostgresServer, target: PostgresServer, valkey: ValkeyServer,
             installation=installation,
             bad=list(bad_dumps(good, of_another_database=another, of_another_run=earlier)),
         )
+        tell(source.dsn(), "DROP ROLE IF EXISTS whoever")
 
 
 @contextmanager

@@ -13,7 +13,9 @@ _BEGINNING = ("begin.reserved", "begin.written", "begin.locked", "entry.sent")
 # Beside the two methods: nothing changed at the source, so the run loads nothing; or it writes only what differs.
 UNCHANGED = "unchanged"
 CHANGED_TABLES = "changed_tables"
-IN_FULL = ("swap",)  # FULL_RUNS: a safety backup is always dumped; else it mostly is the last copy's dump
+# FULL_RUNS: pg_dump is always asked for the schema, and a safety backup always dumped. Else the last dump mostly serves
+# as both.
+IN_FULL = ("swap",)
 LINKED = "safety.linked"
 BEFORE_BEAT = "beat.before"
 # Inside the publishing transaction, where a lock of ours makes the target's server wait.
@@ -73,7 +75,8 @@ def instants_of(method: str) -> list[str]:
     """In the order in which a run comes by."""
     found = [BEFORE_BEAT, *_BEGINNING]
     for step in STEPS[: STEPS.index("restore_target")]:
-        inside = [name for name in (*DUMPING, *COPYING) if name.startswith(f"{step}.")] or [f"{step}.middle"]
+        programs = (*DUMPING, *COPYING) if method in IN_FULL else COPYING
+        inside = [name for name in programs if name.startswith(f"{step}.")] or [f"{step}.middle"]
         if step == "back_up_target" and method not in IN_FULL:
             inside = [LINKED]
         found += [f"{step}.begin", *inside, f"{step}.end", f"{step}.done"]

@@ -1,11 +1,12 @@
-"""pg_dump without the rows and psql with them, at the same time, joined into one dump as they write."""
+"""The schema by pg_dump and the rows by psql, at the same time, joined into one dump as they write."""
 
 import errno
 import fcntl
+import io
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ _PIPE_BYTES = 1 << 20
 class Programs:
     """The two command lines, their environment, and what psql reads."""
 
-    pg_dump: Sequence[str]
+    pg_dump: Sequence[str] | bytes  # or what it would write
     psql: Sequence[str]
     script: BinaryIO
     env: Mapping[str, str]
@@ -46,8 +47,8 @@ def psql_command(path: Path) -> list[str]:
 
 def write_joined(
     programs: Programs, listing: Listing, out: BinaryIO, *, watch: Watch, progress: Callable[[int], None]
-) -> None:
-    """The whole dump into `out`; where one of the two fails the other is ended.
+) -> tuple[int, int]:
+    """The whole dump into `out`; where one of the two fails the other is ended. Returns where the rows begin and end.
 
     LeftToPgDump when pg_dump's output is not understood, and when psql fails before it has written anything.
     progress: is given the number of bytes of rows so far.
@@ -63,18 +64,20 @@ def write_joined(
     with (
         watch.covering(lambda: both.fail(watch.reason or BackupError("the step has ended"))),
         ThreadPoolExecutor(2, thread_name_prefix="dumping") as pool,
-        _reading(pool, programs.pg_dump, programs.env, both) as (schema, schema_written),
+        _schema(pool, programs, both) as (schema, schema_written),
         _reading(pool, programs.psql, programs.env, both, stdin=programs.script.fileno()) as (rows, rows_written),
     ):
         try:
             text = Text(schema, listing)
-            out.writelines(text.before())
+            begin = _write(out, text.before())
+            end = begin
             if text.found:
-                _pour(rows, out, take)
+                end += _pour(rows, out, take)
                 rows_written.result()
-                out.writelines(text.rest())
+                _write(out, text.rest())
             schema_written.result()
             both.fail(BackupError("pg_dump has ended"))  # without an error, and perhaps without a place for the rows
+            return begin, end
         except BackupError as error:
             both.fail(error)
             rows_written.exception()  # it has ended then
@@ -85,6 +88,16 @@ def write_joined(
         except BaseException:
             both.fail(BackupError("the dump could not be written"))
             raise
+
+
+def _schema(
+    pool: ThreadPoolExecutor, programs: Programs, watch: Watch
+) -> AbstractContextManager[tuple[BinaryIO, "Future[None]"]]:
+    if not isinstance(programs.pg_dump, bytes):
+        return _reading(pool, programs.pg_dump, programs.env, watch)
+    written: Future[None] = Future()
+    written.set_result(None)
+    return nullcontext((io.BytesIO(programs.pg_dump), written))
 
 
 @contextmanager
@@ -108,13 +121,18 @@ def _reading(
         yield stream, pool.submit(copy_context().run, work)
 
 
-def _pour(stream: BinaryIO, out: BinaryIO, progress: Callable[[int], None]) -> None:
-    """All that is still to come from a program, of which nothing was read yet."""
+def _write(out: BinaryIO, lines: Iterable[bytes]) -> int:
+    return sum(out.write(line) for line in lines)
+
+
+def _pour(stream: BinaryIO, out: BinaryIO, progress: Callable[[int], None]) -> int:
+    """All that is still to come from a program, of which nothing was read yet; returns how much it was."""
     out.flush()
     done = 0
     while number := _move(stream.fileno(), out.fileno()):
         done += number
         progress(done)
+    return done
 
 
 def _move(source: int, sink: int) -> int:

@@ -1,0 +1,160 @@
+"""The schema's text of the last proved dump, where pg_dump would write the same again: so it need not be asked.
+
+pg_dump asks the server some sixty questions, one after the other, and before its release 18 some for each table. What
+it writes besides rows follows from the system catalogs, its own version and its options: when none of them changed,
+the text did not change either.
+"""
+
+import io
+import re
+import secrets
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from tasks.engine.content.session import rows
+from tasks.engine.dumpfile import STATEMENTS, inspect_text, load_sha256
+from tasks.engine.errors import DumpRefused
+from tasks.engine.manifest import Manifest, read_own
+from tasks.engine.names import form_of
+from tasks.engine.packing import Readable, unpacked
+from tasks.engine.run import Run
+
+_BLOCK_BYTES = 1 << 20
+_PACKED_UNTIL_BYTES = 1 << 30  # to find the schema in a packed dump all of it is unpacked
+_RESTRICT = re.compile(rb"^\\restrict ([A-Za-z0-9]+)$", re.MULTILINE)
+# The question, written by the server: which catalogs it has and what may be read of them differs. Left out is what
+# holds rows and statistics rather than definitions, what changes by itself, subscriptions, which no dump of ours has,
+# and what the whole server shares.
+CATALOGS = """
+    SELECT string_agg(format('SELECT %L AS catalog, count(*) AS number, sum(pg_catalog.hashtextextended('
+        'ROW(%s)::text, 0)) AS hash FROM pg_catalog.%I', relname, columns, relname), ' UNION ALL ')
+    FROM (
+        SELECT c.relname, string_agg(format('%I::text', a.attname), ', ' ORDER BY a.attnum) AS columns
+        FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+        WHERE c.relnamespace = 'pg_catalog'::regnamespace AND a.attnum > 0 AND NOT a.attisdropped
+          AND (c.relkind = 'r' AND NOT c.relisshared OR c.relname = 'pg_user_mappings')
+          AND c.relname NOT IN ('pg_statistic', 'pg_statistic_ext_data', 'pg_largeobject', 'pg_subscription_rel')
+          AND NOT (c.relname = 'pg_class' AND a.attname IN ('relfilenode', 'relpages', 'reltuples', 'relallvisible',
+              'relallfrozen', 'relfrozenxid', 'relminmxid'))
+          AND has_column_privilege(c.oid, a.attnum, 'SELECT')
+        GROUP BY c.relname
+    ) readable
+"""
+# Large objects are rows that pg_dump writes behind the others: where there are any, it is asked.
+_DIGEST = """
+    SELECT set_config('search_path', '', true);
+    SELECT encode(sha256(convert_to(string_agg(catalog || ':' || number || ':' || hash, ' ' ORDER BY catalog)
+        || ' as ' || current_user || (SELECT ':' || rolsuper || ':' || rolbypassrls FROM pg_roles
+            WHERE rolname = current_user), 'UTF8')), 'hex')
+    FROM ({question}
+        UNION ALL SELECT 'roles', count(*), sum(hashtextextended(ROW(oid, rolname)::text, 0)) FROM pg_roles
+    ) catalogs
+    WHERE NOT EXISTS (SELECT FROM pg_largeobject_metadata)
+"""
+
+
+class PgDumpIsAsked(Exception):
+    """Why the last schema does not serve, as the end of a sentence."""
+
+
+def catalogs_digest(connection: Connection, question: str | None) -> str | None:
+    """Of all that definitions are made of, as the transaction sees it; None where that is not enough to go by.
+
+    question: the answer to CATALOGS. One round trip.
+    """
+    if question is None:
+        return None
+    found: str | None = rows(connection, _DIGEST.format(question=question))[0][0]
+    return found
+
+
+def kept_schema(run: Run, described: Mapping[str, Any]) -> tuple[bytes, str]:
+    """What pg_dump would write now, rows left out, and in which dump it stands.
+
+    described: what the new dump's manifest will say beside content. PgDumpIsAsked where the last one does not serve.
+    """
+    last = _last_proved(run)
+    for name, then, now in (
+        ("the database", last.identity, described["identity"]),
+        ("the server's version", last.server_version, described["server_version"]),
+        ("pg_dump", last.client_version, described["client_version"]),
+        ("KEEP_OWNERS", last.privileges, described["privileges"]),
+        ("the database's encoding", last.properties["encoding"], described["properties"]["encoding"]),
+        ("a definition, a role or a right", last.catalogs, described["catalogs"]),
+    ):
+        if then != now:
+            raise PgDumpIsAsked(f"{name} is not what it was at the last run")
+    try:
+        text = _schema_of(last, run.paths.directory / last.file)
+        found = inspect_text(text, last.file).load_parts
+    except DumpRefused as error:
+        raise PgDumpIsAsked(str(error)) from error
+    if found[STATEMENTS] != (last.load_parts or {}).get(STATEMENTS):
+        raise PgDumpIsAsked(f"{last.file} was changed")
+    return _restricted_anew(text), last.file
+
+
+def _last_proved(run: Run) -> Manifest:
+    """Of the last run that succeeded: what it has dumped was loaded and proved, or is the text of one that was."""
+    if run.settings.full_runs:
+        raise PgDumpIsAsked("FULL_RUNS asks for it")
+    last = run.journal.last_succeeded()
+    record = run.journal.run(last) if last else None
+    if record is None or "source_dump" not in record.facts:
+        raise PgDumpIsAsked("no run has succeeded yet")
+    if run.journal.last_ended() != last:  # whatever it failed of: if of this text, then once
+        raise PgDumpIsAsked("the last run did not succeed")
+    known = record.facts["source_dump"]
+    dump = run.paths.directory / Path(known["file"]).name
+    if form_of(dump.name).encrypted:
+        raise PgDumpIsAsked("the last dump is encrypted")
+    try:
+        manifest = read_own(dump, run_id=record.run_id, known=known)
+    except DumpRefused as error:
+        raise PgDumpIsAsked(str(error)) from error
+    if manifest.rows_at is None or manifest.catalogs is None:
+        raise PgDumpIsAsked("the last dump was written by pg_dump alone, or by an older release of this program")
+    if manifest.load_parts is None or load_sha256(manifest.load_parts) != manifest.load_sha256:
+        raise PgDumpIsAsked(f"the manifest of {dump.name} was changed")
+    return manifest
+
+
+def _schema_of(last: Manifest, file: Path) -> bytes:
+    """What stands before and behind its rows."""
+    begin, end = last.rows_at or (0, 0)
+    packed = form_of(file.name).compressed
+    if packed and last.size_bytes > _PACKED_UNTIL_BYTES:
+        raise PgDumpIsAsked("the last dump is packed, and large")
+    with unpacked(file) as stream:
+        before = _read(stream, begin)
+        if isinstance(stream, io.FileIO):
+            stream.seek(end)
+        else:
+            for _ in _blocks(stream, end - begin):
+                pass
+        return before + _read(stream, last.size_bytes - end)
+
+
+def _read(stream: Readable, size: int) -> bytes:
+    return b"".join(_blocks(stream, size))
+
+
+def _blocks(stream: Readable, size: int) -> Iterator[bytes]:
+    while size > 0 and (block := stream.read(min(size, _BLOCK_BYTES))):
+        size -= len(block)
+        yield block
+
+
+def _restricted_anew(text: bytes) -> bytes:
+    """With a word of its own for psql's restricted mode, as each dump has: nobody can know it beforehand."""
+    found = _RESTRICT.search(text)
+    if found is None:
+        return text
+    word = secrets.token_hex(32).encode()
+    before, behind = b"\\restrict %b\n", b"\\unrestrict %b\n"
+    head, tail = text.split(before % found[1], 1)
+    rest, end = tail.rsplit(behind % found[1], 1)
+    return head + before % word + rest + behind % word + end

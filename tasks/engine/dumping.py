@@ -4,7 +4,7 @@ import hashlib
 import itertools
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from contextvars import copy_context
@@ -17,14 +17,23 @@ from sqlalchemy.engine import Connection
 from tasks.engine import grants
 from tasks.engine.clients import choose_client
 from tasks.engine.connections import Server, ask
-from tasks.engine.content import Content, content_digest, read_content, with_sequences
+from tasks.engine.content import (
+    Content,
+    TableContent,
+    TableName,
+    content_digest,
+    read_content,
+    read_rows,
+    with_rows,
+    with_sequences,
+)
 from tasks.engine.content.session import catch_up
 from tasks.engine.database_properties import properties_found, properties_query
 from tasks.engine.dump_writing import Asked, Written, list_rows, write_dump
 from tasks.engine.dumpfile import DumpFacts, inspect_dump, load_sha256
 from tasks.engine.dumpfile_rules import harmless
 from tasks.engine.errors import BackupError, DumpRefused
-from tasks.engine.kept_schema import CATALOGS, PgDumpIsAsked, catalogs_digest, kept_schema
+from tasks.engine.kept_schema import CATALOGS, Kept, PgDumpIsAsked, catalogs_digest, kept_schema
 from tasks.engine.manifest import Manifest, write_manifest
 from tasks.engine.mark import TargetState
 from tasks.engine.names import DumpKind, form_of, manifest_path, part_path
@@ -122,7 +131,7 @@ def _dump(
         # What is packed is told by its bytes on disk, and nobody knows how many they will be.
         run.progress.begin("reading and dumping", of_bytes=snapshot.size_bytes if plain else 0, guessed=True)
         listing, reason = list_rows(snapshot.connection, client)
-        schema, schema_of = _known_schema(run, described) if listing is not None and kind == "source" else (None, "")
+        kept = _kept_schema(run, described) if listing is not None and kind == "source" else None
         asked = Asked(
             server=server,
             server_major=major,
@@ -133,10 +142,14 @@ def _dump(
             lock_timeout_s=lock_timeout_s,
             listing=listing,
             reason=reason,
-            schema=schema,
-            schema_of=schema_of,
+            schema=kept.text if kept else None,
+            schema_of=kept.last.file if kept else "",
         )
-        content, written = _dump_and_read(run, asked, part, snapshot)
+        content, written = _dump_and_read(run, asked, part, snapshot, known=kept.rows() if kept else {})
+        facts = None
+        if kept is not None:
+            facts = _inspect(run, part)
+            content = _read_others(server, snapshot, content, kept.others(facts))
     run.keep(dump_ways={**run.facts.get("dump_ways", {}), final.name: written.way})
     return _finish(
         run,
@@ -144,14 +157,17 @@ def _dump(
         part=part,
         final=final,
         content=content,
+        facts=facts or _inspect(run, part),
         described={**described, "rows_at": written.rows_at},
     )
 
 
-def _dump_and_read(run: Run, asked: Asked, part: Path, snapshot: Snapshot) -> tuple[Content, Written]:
+def _dump_and_read(
+    run: Run, asked: Asked, part: Path, snapshot: Snapshot, *, known: Mapping[TableName, TableContent]
+) -> tuple[Content, Written]:
     """The dump in this thread, the content in another, both under the one snapshot; with how the dump was written."""
     with ThreadPoolExecutor(1, thread_name_prefix="content") as pool:
-        reading = pool.submit(copy_context().run, _read, run, asked.server, snapshot, asked.keep_owners)
+        reading = pool.submit(copy_context().run, _read, run, asked.server, snapshot, asked.keep_owners, known)
         try:
             written = write_dump(run, asked, part)
             run.progress.bytes_done(part.stat().st_size)
@@ -161,19 +177,30 @@ def _dump_and_read(run: Run, asked: Asked, part: Path, snapshot: Snapshot) -> tu
         return reading.result(), written
 
 
-def _known_schema(run: Run, described: Mapping[str, Any]) -> tuple[bytes | None, str]:
+def _kept_schema(run: Run, described: Mapping[str, Any]) -> Kept | None:
     try:
         return kept_schema(run, described)
     except PgDumpIsAsked as why:
         log.info("pg_dump is asked for the schema: %s", why, extra={"event": "schema_asked"})
-        return None, ""
+        return None
 
 
-def _read(run: Run, server: Server, snapshot: Snapshot, privileges: bool) -> Content:
+def _read(
+    run: Run, server: Server, snapshot: Snapshot, privileges: bool, known: Mapping[TableName, TableContent]
+) -> Content:
     with server.translated():
-        found = read_content(snapshot.connection, progress=run.progress.tables_done, privileges=privileges)
+        found = read_content(snapshot.connection, progress=run.progress.tables_done, privileges=privileges, known=known)
         catch_up(snapshot.connection)  # its locks on indexes, while pg_dump goes on
         return found
+
+
+def _read_others(server: Server, snapshot: Snapshot, content: Content, names: Collection[TableName]) -> Content:
+    """The content, in which only the rows of these tables are not known yet."""
+    if not names:
+        return content
+    with server.translated():
+        tables, _ = read_rows(snapshot.connection, names)
+    return with_rows(content, tables, ())
 
 
 def _first_cause(reading: "Future[Content]", error: BackupError) -> BackupError:
@@ -196,12 +223,11 @@ def _finish(
     part: Path,
     final: Path,
     content: Content,
+    facts: DumpFacts,
     described: Mapping[str, Any],
 ) -> Manifest:
-    """Examine the file, hold it against the content, give it its name, and write the manifest."""
+    """Hold the file against the content, give it its name, and write the manifest."""
     with _removed_unless_published(part):
-        run.progress.begin("examining the dump", of_bytes=part.stat().st_size if form_of(part.name).plain else 0)
-        facts = inspect_dump(part, keys=keys_of(run), progress=run.progress.bytes_done)
         account_for_rows(facts, content)
         content = with_sequences(content, {name: (v.last_value, v.is_called) for name, v in facts.sequences.items()})
         manifest = Manifest(
@@ -223,6 +249,12 @@ def _finish(
         write_manifest(manifest, manifest_path(final))
     log.info("BACKUP_STORAGE made %s (%.2f MB)", final.name, facts.size_bytes / 2**20, extra={"event": "file_made"})
     return manifest
+
+
+def _inspect(run: Run, part: Path) -> DumpFacts:
+    run.progress.begin("examining the dump", of_bytes=part.stat().st_size if form_of(part.name).plain else 0)
+    with _removed_unless_published(part):
+        return inspect_dump(part, keys=keys_of(run), progress=run.progress.bytes_done)
 
 
 def _stored(part: Path) -> dict[str, Any]:

@@ -9,15 +9,18 @@ import io
 import re
 import secrets
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy.engine import Connection
 
+from tasks.engine.content import TableContent, TableName, content_digest
 from tasks.engine.content.session import rows
-from tasks.engine.dumpfile import STATEMENTS, inspect_text, load_sha256
+from tasks.engine.dumpfile import STATEMENTS, DumpFacts, inspect_text, load_sha256
 from tasks.engine.errors import DumpRefused
 from tasks.engine.manifest import Manifest, read_own
+from tasks.engine.mark import qualified
 from tasks.engine.names import form_of
 from tasks.engine.packing import Readable, unpacked
 from tasks.engine.run import Run
@@ -60,6 +63,23 @@ class PgDumpIsAsked(Exception):
     """Why the last schema does not serve, as the end of a sentence."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """The schema of the last proved dump. last: its manifest; text: what stands before and behind its rows."""
+
+    last: Manifest
+    text: bytes
+
+    def rows(self) -> dict[TableName, TableContent]:
+        """What its tables held."""
+        return {(each.schema, each.name): each for each in self.last.content.tables}
+
+    def others(self, facts: DumpFacts) -> set[TableName]:
+        """Tables of which a new dump has not the very text that was proved."""
+        parts = self.last.load_parts or {}
+        return {name for name in self.rows() if facts.load_parts.get(qualified(name)) != parts.get(qualified(name))}
+
+
 def catalogs_digest(connection: Connection, question: str | None) -> str | None:
     """Of all that definitions are made of, as the transaction sees it; None where that is not enough to go by.
 
@@ -71,8 +91,8 @@ def catalogs_digest(connection: Connection, question: str | None) -> str | None:
     return found
 
 
-def kept_schema(run: Run, described: Mapping[str, Any]) -> tuple[bytes, str]:
-    """What pg_dump would write now, rows left out, and in which dump it stands.
+def kept_schema(run: Run, described: Mapping[str, Any]) -> Kept:
+    """What pg_dump would write now, rows left out.
 
     described: what the new dump's manifest will say beside content. PgDumpIsAsked where the last one does not serve.
     """
@@ -94,7 +114,7 @@ def kept_schema(run: Run, described: Mapping[str, Any]) -> tuple[bytes, str]:
         raise PgDumpIsAsked(str(error)) from error
     if found[STATEMENTS] != (last.load_parts or {}).get(STATEMENTS):
         raise PgDumpIsAsked(f"{last.file} was changed")
-    return _restricted_anew(text), last.file
+    return Kept(last=last, text=_restricted_anew(text))
 
 
 def _last_proved(run: Run) -> Manifest:
@@ -117,7 +137,8 @@ def _last_proved(run: Run) -> Manifest:
         raise PgDumpIsAsked(str(error)) from error
     if manifest.rows_at is None or manifest.catalogs is None:
         raise PgDumpIsAsked("the last dump was written by pg_dump alone, or by an older release of this program")
-    if manifest.load_parts is None or load_sha256(manifest.load_parts) != manifest.load_sha256:
+    hashes = (manifest.load_sha256, manifest.content_digest)  # which the journal knows
+    if (load_sha256(manifest.load_parts or {}), content_digest(manifest.content)) != hashes:
         raise PgDumpIsAsked(f"the manifest of {dump.name} was changed")
     return manifest
 

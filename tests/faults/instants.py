@@ -55,7 +55,8 @@ _VERIFYING = (
     "verify_target.done",
 )
 _FINISHING = ("finish.begin", "finish.dropped", "finish.end", "finish.done")
-_ENDING = ("closed", "told.log", "told.file", "told.lock", "told.page", "told.backend")
+# Reached when the run has ended already.
+ENDING = ("closed", "told.log", "told.file", "told.lock", "told.page", "told.backend")
 # Reached only when somebody has written to the copy just after it was published, so that it must be taken back.
 _ROLLING_BACK = {
     "swap": ("rollback.begin", "put_back.after", "rollback.restored", "settled"),
@@ -80,7 +81,7 @@ def instants_of(method: str) -> list[str]:
         if step == "back_up_target" and method not in IN_FULL:
             inside = [LINKED]
         found += [f"{step}.begin", *inside, f"{step}.end", f"{step}.done"]
-    return [*found, *_RESTORING[method], *_VERIFYING, *_FINISHING, *_ENDING, *_ROLLING_BACK[method]]
+    return [*found, *_RESTORING[method], *_VERIFYING, *_FINISHING, *ENDING, *_ROLLING_BACK[method]]
 
 
 def depends_on_method(instant: str) -> bool:

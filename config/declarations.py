@@ -128,8 +128,8 @@ class Declarations(BaseSettings):
     )
     full_runs: Truth = Field(
         default=False,
-        description="Whether each run asks pg_dump for the schema, reads all rows twice, dumps the target, loads the "
-        "dump, also when nothing changed.",
+        description="Whether each run asks pg_dump for the schema, dumps the target and loads the dump, also when "
+        "nothing changed.",
     )
     changed_tables_only: Truth = Field(
         default=False,

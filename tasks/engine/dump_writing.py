@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 from tasks.engine.clients import Client
 from tasks.engine.connections import Server
 from tasks.engine.errors import BackupError, StorageFull, ToolFailed
+from tasks.engine.kept_schema import Kept
 from tasks.engine.names import form_of
 from tasks.engine.packing import Key, packing
 from tasks.engine.process import run_tool, tool_environment
@@ -45,8 +46,7 @@ class Asked:
     lock_timeout_s: float
     listing: Listing | None  # none: pg_dump must write the rows too
     reason: str = ""  # why it must
-    schema: bytes | None = None  # what pg_dump would write but for the rows, where that is known
-    schema_of: str = ""  # whose it is
+    kept: Kept | None = None  # what pg_dump would write but for the rows, where that is known
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +95,7 @@ def write_dump(run: Run, asked: Asked, part: Path) -> Written:
                 reason = str(error)
             else:
                 return Written(
-                    way=BY_COPY + (f", the schema of {asked.schema_of}" if asked.schema else ""), rows_at=rows_at
+                    way=BY_COPY + (f", the schema of {asked.kept.file}" if asked.kept else ""), rows_at=rows_at
                 )
         log.info("pg_dump writes the rows too: %s", reason, extra={"event": "dump_way"})
         _write_by_pg_dump(run, asked, part, credentials)
@@ -148,8 +148,9 @@ def write_rows_by_copy(
         )
         script.seek(0)
         programs = Programs(
-            pg_dump=asked.schema
-            or dump_command(asked, file=None, excluding=excluding(listing, encoding=asked.encoding)),
+            pg_dump=asked.kept.text
+            if asked.kept
+            else dump_command(asked, file=None, excluding=excluding(listing, encoding=asked.encoding)),
             psql=psql_command(asked.client.psql),
             script=script,
             env=tool_environment(credentials),

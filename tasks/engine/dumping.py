@@ -4,7 +4,7 @@ import hashlib
 import itertools
 import json
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from contextvars import copy_context
@@ -17,23 +17,14 @@ from sqlalchemy.engine import Connection
 from tasks.engine import grants
 from tasks.engine.clients import choose_client
 from tasks.engine.connections import Server, ask
-from tasks.engine.content import (
-    Content,
-    TableContent,
-    TableName,
-    content_digest,
-    read_content,
-    read_rows,
-    with_rows,
-    with_sequences,
-)
+from tasks.engine.content import Content, content_digest, read_content, with_sequences
 from tasks.engine.content.session import catch_up
 from tasks.engine.database_properties import properties_found, properties_query
 from tasks.engine.dump_writing import Asked, Written, list_rows, write_dump
 from tasks.engine.dumpfile import DumpFacts, inspect_dump, load_sha256
 from tasks.engine.dumpfile_rules import harmless
 from tasks.engine.errors import BackupError, DumpRefused
-from tasks.engine.kept_schema import CATALOGS, Kept, PgDumpIsAsked, catalogs_digest, kept_schema
+from tasks.engine.kept_schema import CATALOGS, Kept, PgDumpIsAsked, catalogs_digest, distrust, kept_schema
 from tasks.engine.manifest import Manifest, write_manifest
 from tasks.engine.mark import TargetState
 from tasks.engine.names import DumpKind, form_of, manifest_path, part_path
@@ -142,32 +133,28 @@ def _dump(
             lock_timeout_s=lock_timeout_s,
             listing=listing,
             reason=reason,
-            schema=kept.text if kept else None,
-            schema_of=kept.last.file if kept else "",
+            kept=kept,
         )
-        content, written = _dump_and_read(run, asked, part, snapshot, known=kept.rows() if kept else {})
-        facts = None
-        if kept is not None:
-            facts = _inspect(run, part)
-            content = _read_others(server, snapshot, content, kept.others(facts))
+        content, written = _dump_and_read(run, asked, part, snapshot)
     run.keep(dump_ways={**run.facts.get("dump_ways", {}), final.name: written.way})
-    return _finish(
-        run,
-        kind=kind,
-        part=part,
-        final=final,
-        content=content,
-        facts=facts or _inspect(run, part),
-        described={**described, "rows_at": written.rows_at},
-    )
+    try:
+        return _finish(
+            run,
+            kind=kind,
+            part=part,
+            final=final,
+            content=content,
+            described={**described, "rows_at": written.rows_at},
+        )
+    except DumpRefused:
+        distrust(run)
+        raise
 
 
-def _dump_and_read(
-    run: Run, asked: Asked, part: Path, snapshot: Snapshot, *, known: Mapping[TableName, TableContent]
-) -> tuple[Content, Written]:
+def _dump_and_read(run: Run, asked: Asked, part: Path, snapshot: Snapshot) -> tuple[Content, Written]:
     """The dump in this thread, the content in another, both under the one snapshot; with how the dump was written."""
     with ThreadPoolExecutor(1, thread_name_prefix="content") as pool:
-        reading = pool.submit(copy_context().run, _read, run, asked.server, snapshot, asked.keep_owners, known)
+        reading = pool.submit(copy_context().run, _read, run, asked.server, snapshot, asked.keep_owners)
         try:
             written = write_dump(run, asked, part)
             run.progress.bytes_done(part.stat().st_size)
@@ -185,22 +172,11 @@ def _kept_schema(run: Run, described: Mapping[str, Any]) -> Kept | None:
         return None
 
 
-def _read(
-    run: Run, server: Server, snapshot: Snapshot, privileges: bool, known: Mapping[TableName, TableContent]
-) -> Content:
+def _read(run: Run, server: Server, snapshot: Snapshot, privileges: bool) -> Content:
     with server.translated():
-        found = read_content(snapshot.connection, progress=run.progress.tables_done, privileges=privileges, known=known)
+        found = read_content(snapshot.connection, progress=run.progress.tables_done, privileges=privileges)
         catch_up(snapshot.connection)  # its locks on indexes, while pg_dump goes on
         return found
-
-
-def _read_others(server: Server, snapshot: Snapshot, content: Content, names: Collection[TableName]) -> Content:
-    """The content, in which only the rows of these tables are not known yet."""
-    if not names:
-        return content
-    with server.translated():
-        tables, _ = read_rows(snapshot.connection, names)
-    return with_rows(content, tables, ())
 
 
 def _first_cause(reading: "Future[Content]", error: BackupError) -> BackupError:
@@ -223,11 +199,12 @@ def _finish(
     part: Path,
     final: Path,
     content: Content,
-    facts: DumpFacts,
     described: Mapping[str, Any],
 ) -> Manifest:
-    """Hold the file against the content, give it its name, and write the manifest."""
+    """Examine the file, hold it against the content, give it its name, and write the manifest."""
     with _removed_unless_published(part):
+        run.progress.begin("examining the dump", of_bytes=part.stat().st_size if form_of(part.name).plain else 0)
+        facts = inspect_dump(part, keys=keys_of(run), progress=run.progress.bytes_done)
         account_for_rows(facts, content)
         content = with_sequences(content, {name: (v.last_value, v.is_called) for name, v in facts.sequences.items()})
         manifest = Manifest(
@@ -249,12 +226,6 @@ def _finish(
         write_manifest(manifest, manifest_path(final))
     log.info("BACKUP_STORAGE made %s (%.2f MB)", final.name, facts.size_bytes / 2**20, extra={"event": "file_made"})
     return manifest
-
-
-def _inspect(run: Run, part: Path) -> DumpFacts:
-    run.progress.begin("examining the dump", of_bytes=part.stat().st_size if form_of(part.name).plain else 0)
-    with _removed_unless_published(part):
-        return inspect_dump(part, keys=keys_of(run), progress=run.progress.bytes_done)
 
 
 def _stored(part: Path) -> dict[str, Any]:

@@ -5,7 +5,9 @@ it writes besides rows follows from the system catalogs, its own version and its
 the text did not change either.
 """
 
+import hashlib
 import io
+import logging
 import re
 import secrets
 from collections.abc import Iterator, Mapping
@@ -13,21 +15,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy
 from sqlalchemy.engine import Connection
 
-from tasks.engine.content import TableContent, TableName, content_digest
-from tasks.engine.content.session import rows
-from tasks.engine.dumpfile import STATEMENTS, DumpFacts, inspect_text, load_sha256
+from tasks.engine.content.session import pinning, put_off
+from tasks.engine.content.session import run as run_statement
+from tasks.engine.dumpfile import SEQUENCES, STATEMENTS, inspect_text, load_sha256
 from tasks.engine.errors import DumpRefused
 from tasks.engine.manifest import Manifest, read_own
-from tasks.engine.mark import qualified
 from tasks.engine.names import form_of
 from tasks.engine.packing import Readable, unpacked
 from tasks.engine.run import Run
 
+log = logging.getLogger(__name__)
+
+SCHEMA_KEPT = "schema_kept"
+"""The fact of a run that kept a schema: its catalogs."""
+
 _BLOCK_BYTES = 1 << 20
 _PACKED_UNTIL_BYTES = 1 << 30  # to find the schema in a packed dump all of it is unpacked
-_RESTRICT = re.compile(rb"^\\restrict ([A-Za-z0-9]+)$", re.MULTILINE)
+_HEADER = b"--\n-- PostgreSQL database dump\n--\n\n"
+# What pg_dump writes behind its header, and at the end: anywhere else such a line is the user's own.
+_RESTRICTED = re.compile(
+    re.escape(_HEADER) + rb"\\restrict (?P<word>[A-Za-z0-9]+)\n(?P<text>.*)\\unrestrict (?P=word)\n\s*", re.DOTALL
+)
+_NOTHING = hashlib.sha256().hexdigest()
+_DISTRUSTED = "schema_distrusted"
 # The question, written by the server: which catalogs it has and what may be read of them differs. Left out is what
 # holds rows and statistics rather than definitions, what changes by itself, subscriptions, which no dump of ours has,
 # and what the whole server shares.
@@ -38,7 +51,7 @@ CATALOGS = """
         SELECT c.relname, string_agg(format('%I::text', a.attname), ', ' ORDER BY a.attnum) AS columns
         FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
         WHERE c.relnamespace = 'pg_catalog'::regnamespace AND a.attnum > 0 AND NOT a.attisdropped
-          AND (c.relkind = 'r' AND NOT c.relisshared OR c.relname = 'pg_user_mappings')
+          AND (c.relkind = 'r' AND NOT c.relisshared OR c.relname = 'pg_user_mappings') AND c.oid < 16384
           AND c.relname NOT IN ('pg_statistic', 'pg_statistic_ext_data', 'pg_largeobject', 'pg_subscription_rel')
           AND NOT (c.relname = 'pg_class' AND a.attname IN ('relfilenode', 'relpages', 'reltuples', 'relallvisible',
               'relallfrozen', 'relfrozenxid', 'relminmxid'))
@@ -48,7 +61,6 @@ CATALOGS = """
 """
 # Large objects are rows that pg_dump writes behind the others: where there are any, it is asked.
 _DIGEST = """
-    SELECT set_config('search_path', '', true);
     SELECT encode(sha256(convert_to(string_agg(catalog || ':' || number || ':' || hash, ' ' ORDER BY catalog)
         || ' as ' || current_user || (SELECT ':' || rolsuper || ':' || rolbypassrls FROM pg_roles
             WHERE rolname = current_user), 'UTF8')), 'hex')
@@ -63,23 +75,6 @@ class PgDumpIsAsked(Exception):
     """Why the last schema does not serve, as the end of a sentence."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Kept:
-    """The schema of the last proved dump. last: its manifest; text: what stands before and behind its rows."""
-
-    last: Manifest
-    text: bytes
-
-    def rows(self) -> dict[TableName, TableContent]:
-        """What its tables held."""
-        return {(each.schema, each.name): each for each in self.last.content.tables}
-
-    def others(self, facts: DumpFacts) -> set[TableName]:
-        """Tables of which a new dump has not the very text that was proved."""
-        parts = self.last.load_parts or {}
-        return {name for name in self.rows() if facts.load_parts.get(qualified(name)) != parts.get(qualified(name))}
-
-
 def catalogs_digest(connection: Connection, question: str | None) -> str | None:
     """Of all that definitions are made of, as the transaction sees it; None where that is not enough to go by.
 
@@ -87,15 +82,44 @@ def catalogs_digest(connection: Connection, question: str | None) -> str | None:
     """
     if question is None:
         return None
-    found: str | None = rows(connection, _DIGEST.format(question=question))[0][0]
+    undone = "ROLLBACK TO SAVEPOINT catalogs; RELEASE SAVEPOINT catalogs"  # with its locks
+    try:
+        statement = f"SAVEPOINT catalogs; {pinning(connection)}; {_DIGEST.format(question=question)}"
+        found: str | None = run_statement(connection, statement).scalar_one()
+    except sqlalchemy.exc.DBAPIError as error:
+        connection.exec_driver_sql(undone)
+        log.info("the catalogs cannot be hashed: %s", " ".join(str(error.orig).split()))
+        return None
+    put_off(connection, undone)
     return found
 
 
-def kept_schema(run: Run, described: Mapping[str, Any]) -> Kept:
-    """What pg_dump would write now, rows left out.
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """What pg_dump would write, rows left out, and the name of the dump in which it stands."""
 
-    described: what the new dump's manifest will say beside content. PgDumpIsAsked where the last one does not serve.
+    text: bytes
+    file: str
+
+
+def kept_schema(run: Run, described: Mapping[str, Any]) -> Kept:
+    """Of the last proved dump. PgDumpIsAsked where that does not serve.
+
+    described: what the new dump's manifest will say beside content.
     """
+    try:
+        return _kept_schema(run, described)
+    except (DumpRefused, OSError, ValueError, TypeError, LookupError, OverflowError) as error:  # as of what was edited
+        raise PgDumpIsAsked(f"the last dump or its manifest is damaged: {error}") from error
+
+
+def distrust(run: Run) -> None:
+    """A run with a kept schema came to nothing that is right: until a definition changes pg_dump is asked."""
+    if (catalogs := run.facts.get(SCHEMA_KEPT)) is not None:
+        run.journal.remember(f"{_DISTRUSTED}:{run.journal.pair}", catalogs)
+
+
+def _kept_schema(run: Run, described: Mapping[str, Any]) -> Kept:
     last = _last_proved(run)
     for name, then, now in (
         ("the database", last.identity, described["identity"]),
@@ -107,14 +131,17 @@ def kept_schema(run: Run, described: Mapping[str, Any]) -> Kept:
     ):
         if then != now:
             raise PgDumpIsAsked(f"{name} is not what it was at the last run")
-    try:
-        text = _schema_of(last, run.paths.directory / last.file)
-        found = inspect_text(text, last.file).load_parts
-    except DumpRefused as error:
-        raise PgDumpIsAsked(str(error)) from error
-    if found[STATEMENTS] != (last.load_parts or {}).get(STATEMENTS):
+    if run.journal.recall(f"{_DISTRUSTED}:{run.journal.pair}") == last.catalogs:
+        raise PgDumpIsAsked("a copy that was made with it was not right")
+    text = _restricted_anew(_schema_of(last, run.paths.directory / last.file))
+    # No rows and values of sequences, and the statements that the journal knows.
+    if inspect_text(text, last.file).load_parts != {
+        STATEMENTS: (last.load_parts or {})[STATEMENTS],
+        SEQUENCES: _NOTHING,
+    }:
         raise PgDumpIsAsked(f"{last.file} was changed")
-    return Kept(last=last, text=_restricted_anew(text))
+    run.keep(**{SCHEMA_KEPT: last.catalogs})
+    return Kept(text=text, file=last.file)
 
 
 def _last_proved(run: Run) -> Manifest:
@@ -131,14 +158,10 @@ def _last_proved(run: Run) -> Manifest:
     dump = run.paths.directory / Path(known["file"]).name
     if form_of(dump.name).encrypted:
         raise PgDumpIsAsked("the last dump is encrypted")
-    try:
-        manifest = read_own(dump, run_id=record.run_id, known=known)
-    except DumpRefused as error:
-        raise PgDumpIsAsked(str(error)) from error
+    manifest = read_own(dump, run_id=record.run_id, known=known)
     if manifest.rows_at is None or manifest.catalogs is None:
         raise PgDumpIsAsked("the last dump was written by pg_dump alone, or by an older release of this program")
-    hashes = (manifest.load_sha256, manifest.content_digest)  # which the journal knows
-    if (load_sha256(manifest.load_parts or {}), content_digest(manifest.content)) != hashes:
+    if manifest.load_parts is None or load_sha256(manifest.load_parts) != manifest.load_sha256:
         raise PgDumpIsAsked(f"the manifest of {dump.name} was changed")
     return manifest
 
@@ -171,11 +194,8 @@ def _blocks(stream: Readable, size: int) -> Iterator[bytes]:
 
 def _restricted_anew(text: bytes) -> bytes:
     """With a word of its own for psql's restricted mode, as each dump has: nobody can know it beforehand."""
-    found = _RESTRICT.search(text)
-    if found is None:
+    found = _RESTRICTED.fullmatch(text)
+    if found is None:  # a minor release of before August 2025
         return text
     word = secrets.token_hex(32).encode()
-    before, behind = b"\\restrict %b\n", b"\\unrestrict %b\n"
-    head, tail = text.split(before % found[1], 1)
-    rest, end = tail.rsplit(behind % found[1], 1)
-    return head + before % word + rest + behind % word + end
+    return b"%b\\restrict %b\n%b\\unrestrict %b\n\n" % (_HEADER, word, found["text"], word)

@@ -7,6 +7,7 @@ from tasks.engine.changed_tables import Changed
 from tasks.engine.content import Content
 from tasks.engine.dumping import keys_of
 from tasks.engine.errors import LoadFailed, NotEqual, Refused, RunLost
+from tasks.engine.kept_schema import distrust
 from tasks.engine.loading import demand_unchanged
 from tasks.engine.manifest import Manifest
 from tasks.engine.mark import Mark, TargetState, parse_mark
@@ -74,7 +75,11 @@ def restore_target(run: Run, source: Manifest, safety: Manifest, expected: Targe
     )
     notes = _write_changes(run, what, judged) if judged.changed is not None else None
     if notes is None:
-        notes = replace(run, what)
+        try:
+            notes = replace(run, what)
+        except (LoadFailed, NotEqual):
+            distrust(run)
+            raise
     log.info("✅ Railway backup database restored successfully", extra={"event": "restored"})
     return Restored(way=run.facts["way"], notes=tuple(notes), changed=judged.changed)
 

@@ -77,7 +77,8 @@ def test_what_breaks_while_the_source_is_dumped_stops_the_run(
 ) -> None:
     how = FAILING[what]
     folder = tools(tmp_path, installation.source_name, pg_dump=how.pg_dump, psql=how.psql)
-    failed = Failed(installation, caplog, PG_BIN_DIR=folder)
+    # FULL_RUNS: pg_dump is asked for the schema in each of them
+    failed = Failed(installation, caplog, PG_BIN_DIR=folder, FULL_RUNS="true")
     failed.demand("failed", step="dump_source", said=how.said)
     assert not list(installation.backup_dir.glob(f"source_db_backup_{failed.report['stamp']}*"))
 

@@ -41,9 +41,6 @@ RELATIONS = """
                    SELECT a.attname::text FROM pg_attribute a
                    WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated <> 'v'
                ) ELSE '{}' END AS columns,
-               c.relkind = 'r' AND EXISTS (
-                   SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attgenerated = 's'
-               ) AS computes,
                has_schema_privilege(n.oid, 'USAGE') AS may_enter,
                c.relkind = 'p' OR has_table_privilege(c.oid, 'SELECT') AS may_read,
                c.relkind = 'r' AND row_security_active(c.oid) AS rows_hidden,
@@ -80,7 +77,6 @@ class Relation:
     size_bytes: int  # an estimate, only for grouping
     indexes: int
     columns: tuple[str, ...]  # in alphabetical order; without those that are computed when read
-    computes: bool  # a column is stored that COPY does not write
     may_enter: bool
     may_read: bool
     rows_hidden: bool  # by row-level security, from this role

@@ -1,8 +1,7 @@
 """Reading everything that a database holds, inside the caller's transaction."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from types import MappingProxyType
 
 from sqlalchemy.engine import Connection
 
@@ -27,16 +26,11 @@ _FIRST = f"SELECT * FROM ({_NOTES}) notes, ({RELATIONS}) relations"  # noqa: S60
 
 
 def read_content(
-    connection: Connection,
-    *,
-    progress: Callable[[int, int], None] | None = None,
-    privileges: bool = False,
-    known: Mapping[TableName, TableContent] = MappingProxyType({}),
+    connection: Connection, *, progress: Callable[[int, int], None] | None = None, privileges: bool = False
 ) -> Content:
     """Everything, within the transaction and snapshot that the caller opened; nothing is committed.
 
-    progress(tables done, tables in all). privileges: owners and grants are read as objects too. known: tables whose
-    rows are not read, but taken to be these; where a column is computed and stored they are read all the same.
+    progress(tables done, tables in all). privileges: owners and grants are read as objects too.
     The session stays pinned (PINNED_SESSION) until the transaction ends.
     BackupError names a table, sequence or large object that the role cannot read in full.
     """
@@ -45,17 +39,16 @@ def read_content(
     tables, partitioned, sequences = ([each for each in relations if each.kind == kind] for kind in "rpS")
     tell = progress or _tell_nobody
     tell(0, len(tables))
-    read = [each for each in tables if each.computes or each.key not in known]
-    questions = [*_questions(read, sequences, notes["encoding"]), Question(LARGE_OBJECTS, 0)]
+    questions = [*_questions(tables, sequences, notes["encoding"]), Question(LARGE_OBJECTS, 0)]
     with Batches(connection) as batches:
         objects = read_inventory(connection, privileges=privileges, empty=empty, batches=batches)
-        answers = ask_all(batches, questions, progress=lambda done: tell(min(done, len(read)), len(tables)))
+        answers = ask_all(batches, questions, progress=lambda done: tell(min(done, len(tables)), len(tables)))
         in_all, size_bytes = answers.pop()
-        found_in, standing = _answered(read, sequences, answers)
+        holding, standing = _answered(tables, sequences, answers)
         return Content(
             server_version=version,
             objects=objects,
-            tables=_all_of(tables, found_in, known),
+            tables=holding,
             sequences=standing,
             large_objects=read_large_objects(batches, (in_all, size_bytes)),
             partitioned=tuple(each.key for each in partitioned),
@@ -83,13 +76,6 @@ def _answered(tables: Sequence[Relation], sequences: Sequence[Relation], answers
         tuple(table_content(each, *answer) for each, answer in zip(tables, answers, strict=False)),
         tuple(sequence_content(each, *answer) for each, answer in zip(sequences, answers[len(tables) :], strict=True)),
     )
-
-
-def _all_of(
-    tables: Sequence[Relation], read: Iterable[TableContent], known: Mapping[TableName, TableContent]
-) -> tuple[TableContent, ...]:
-    by_name = {**known, **{(each.schema, each.name): each for each in read}}
-    return tuple(table_content(each, by_name[each.key].rows, by_name[each.key].fingerprint) for each in tables)
 
 
 def _tell_nobody(done: int, of: int) -> None:

@@ -98,7 +98,7 @@ def test_a_job_that_is_not_in_the_timetable_is_refused(settings: Settings, journ
 
 
 def test_a_first_installation_has_missed_nothing(settings: Settings, journal: Journal) -> None:
-    assert record_missed(settings, journal, journal.created_at + timedelta(hours=1)) == []
+    assert record_missed(settings, journal, journal.created_at + timedelta(minutes=9)) == []
 
 
 def test_a_slot_that_nobody_started_is_recorded_once(settings: Settings, journal: Journal) -> None:

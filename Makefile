@@ -12,7 +12,7 @@ run: ## Make one backup now, of the databases that .env names, in this process
 	@tools/setup demo && .venv/bin/railway-neon-sync run --here
 
 test: ## Run all tests, against servers that they start themselves
-	@tools/setup dev && .venv/bin/pytest --numprocesses 3 --dist loadfile
+	@tools/setup dev && .venv/bin/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 faults: ## Kill, stop and cut off whatever a run needs, at every instant, and write docs/reliability.md (30 minutes)
 	@tools/setup dev && .venv/bin/python -m tests.faults

@@ -16,15 +16,18 @@ from worker.demo.servers import PostgresServer, ValkeyServer, find_postgres
 
 pytest.register_assert_rewrite("tests.support")  # what they demand, they explain when it is not so
 
+TESTS = Path(__file__).parent
+LEVELS = ("faults", "integration", "docs", "versions", "containers", "bench", "unit")
 _numbers = itertools.count(1)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What takes minutes is left out, unless `-m` says what is wanted."""
+    """What takes minutes is left out, unless `-m` says what is wanted; the slowest files come first."""
     if not config.option.markexpr:
         long = [item for item in items if item.get_closest_marker("long")]
         config.hook.pytest_deselected(items=long)
         items[:] = [item for item in items if item not in long]
+    items.sort(key=lambda item: LEVELS.index(item.path.relative_to(TESTS).parts[0]))
 
 
 @pytest.hookimpl(wrapper=True)

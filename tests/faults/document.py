@@ -44,7 +44,8 @@ An instant is a named line of the code, or pg_dump before its work, with half of
 work, or psql, which copies the rows beside it (`copying`, `half_copied`, `copied`);
 `publishing.*` are between the statements of the publishing transaction, in the server; `*.done` is between the end of
 a step and the next one's start; `rollback.*` and `settled` are inside the rollback of a copy that somebody wrote to.
-Where a run by the one method does the same as by the other, the methods take turns. Where nothing had changed at the
+Where a run by the one method does the same as by the other, the methods take turns. Runs by `swap` are made in full
+(`FULL_RUNS`); in the others the last dump serves as schema and as safety backup. Where nothing had changed at the
 source, so that the run loads nothing, the content must be the very same afterwards, and the mark the run's own when and
 only when it succeeded; what somebody writes to the copy meanwhile stays, and the run is `held`. So it is where only
 what differs is written (`CHANGED_TABLES_ONLY`), but that the content is the old or the new one.

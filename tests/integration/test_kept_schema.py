@@ -55,6 +55,19 @@ def by_superusers(
         yield made
 
 
+@pytest.fixture(scope="module")
+def lasting(
+    source_server: PostgresServer,
+    target_server: PostgresServer,
+    valkey_server: ValkeyServer,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Installation]:
+    """With a copy, for tests that leave a right one behind."""
+    with installed(source_server, target_server, valkey_server, tmp_path_factory.mktemp("kept")) as made:
+        made.copied()
+        yield made
+
+
 def dump_of(installation: Installation, report: dict[str, Any]) -> Path:
     return installation.backup_dir / str(report["source_dump"]["file"])
 
@@ -245,17 +258,17 @@ def with_manifest(installation: Installation, **changed: object) -> None:
     ids=str,
 )
 def test_a_manifest_that_somebody_has_edited_is_no_reason_to_fail(
-    by_superusers: Installation, changed: dict[str, object]
+    lasting: Installation, changed: dict[str, object]
 ) -> None:
-    with_manifest(by_superusers, **changed)
-    assert "the schema of" not in way_of(by_superusers.copied())
+    with_manifest(lasting, **changed)
+    assert "the schema of" not in way_of(lasting.copied())
 
 
-def test_values_of_sequences_are_no_part_of_a_schema(by_superusers: Installation) -> None:
-    text = newest(by_superusers).read_bytes()
-    begin, _ = json.loads(newest(by_superusers, ".manifest.json").read_text())["rows_at"]
-    with_manifest(by_superusers, rows_at=[begin, text.rindex(b"SELECT pg_catalog.setval(")])
-    assert "the schema of" not in way_of(by_superusers.copied())
+def test_values_of_sequences_are_no_part_of_a_schema(lasting: Installation) -> None:
+    text = newest(lasting).read_bytes()
+    begin, _ = json.loads(newest(lasting, ".manifest.json").read_text())["rows_at"]
+    with_manifest(lasting, rows_at=[begin, text.rindex(b"SELECT pg_catalog.setval(")])
+    assert "the schema of" not in way_of(lasting.copied())
 
 
 @pytest.fixture(scope="module")

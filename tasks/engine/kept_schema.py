@@ -61,7 +61,7 @@ CATALOGS = """
 """
 # Large objects are rows that pg_dump writes behind the others: where there are any, it is asked.
 _DIGEST = """
-    SELECT encode(sha256(convert_to(string_agg(catalog || ':' || number || ':' || hash, ' ' ORDER BY catalog)
+    SELECT encode(sha256(convert_to(string_agg(concat_ws(':', catalog, number, hash), ' ' ORDER BY catalog)
         || ' as ' || current_user || (SELECT ':' || rolsuper || ':' || rolbypassrls FROM pg_roles
             WHERE rolname = current_user), 'UTF8')), 'hex')
     FROM ({question}
@@ -110,7 +110,7 @@ def kept_schema(run: Run, described: Mapping[str, Any]) -> Kept:
     try:
         return _kept_schema(run, described)
     except (DumpRefused, OSError, ValueError, TypeError, LookupError, OverflowError) as error:  # as of what was edited
-        raise PgDumpIsAsked(f"the last dump or its manifest is damaged: {error}") from error
+        raise PgDumpIsAsked(f"the last dump or its manifest cannot be used: {error}") from error
 
 
 def distrust(run: Run) -> None:

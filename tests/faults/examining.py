@@ -40,7 +40,7 @@ def examine(scene: Scene, cell: Cell, verdict: Verdict, run: AsyncResult, before
     nothing_left(scene, verdict)
     if cell.victim == "beat":
         emitted = scene.runs_of_timetable()
-        verdict.demand(emitted == scene.slots, f"beat brought about {emitted} runs for {scene.slots} slots")
+        verdict.demand(emitted == scene.slots, f"beat brought about runs for {emitted}, not for {scene.slots}")
     if scene.reader and cell.victim not in NO_READER and "network" not in cell.victim:
         verdict.reader_gap_s = scene.reader.longest_gap_s
         verdict.demand(

@@ -51,7 +51,7 @@ class Scene:
     expected: oracle.Snapshot = _NEVER
     changes: int = 0
     restarts: int = 0
-    slots: int = 0
+    slots: list[datetime] = field(default_factory=list)  # that beat was to bring about
     slot: datetime | None = None
     beat: Process | None = None
     another: Worker | None = None
@@ -142,7 +142,7 @@ class Scene:
         days = [soon + timedelta(days=day) for day in (0, 1)]
         slots = [day.replace(hour=job.hour, minute=job.minute, second=0, microsecond=0) for day in days for job in JOBS]
         self.slot = min(slot for slot in slots if slot > soon)
-        self.slots += 1
+        self.slots.append(self.slot)
         self._start_beat((self.slot - timedelta(seconds=_BEFORE_SLOT_S)).isoformat())
 
     def run_of_slot(self) -> AsyncResult:
@@ -169,9 +169,14 @@ class Scene:
             target = Server(role="target", url=url, application_name="a person", watch=watch)
             stewardship.adopt(target, now=datetime.now(UTC))
 
-    def runs_of_timetable(self) -> int:
-        """So many runs beat has brought about, a second one for the same slot included."""
-        return int(self._ask_journal("SELECT count(*) FROM rns_runs WHERE job_id <> ?", "manual")[0][0])
+    def runs_of_timetable(self) -> list[datetime | None]:
+        """The slots of the runs that beat has brought about; none for a second run of a slot.
+
+        A slot that came by itself while only runs by hand were made was missed: it stands in the journal, too.
+        """
+        found = self._ask_journal("SELECT slot FROM rns_runs WHERE job_id <> ? ORDER BY slot", "manual")
+        slots = [datetime.fromisoformat(row["slot"]) if row["slot"] else None for row in found]
+        return [slot for slot in slots if slot is None or slot in self.slots]
 
     def journal(self, run_id: str) -> dict[str, Any] | None:
         """The journal's row of a run, read without the engine."""

@@ -24,7 +24,7 @@ from tasks.engine.dump_writing import Asked, Written, list_rows, write_dump
 from tasks.engine.dumpfile import DumpFacts, inspect_dump, load_sha256
 from tasks.engine.dumpfile_rules import harmless
 from tasks.engine.errors import BackupError, DumpRefused
-from tasks.engine.kept_schema import CATALOGS, Kept, PgDumpIsAsked, catalogs_digest, distrust, kept_schema
+from tasks.engine.kept_schema import CATALOGS, catalogs_digest, distrust, kept_schema
 from tasks.engine.manifest import Manifest, write_manifest
 from tasks.engine.mark import TargetState
 from tasks.engine.names import DumpKind, form_of, manifest_path, part_path
@@ -122,7 +122,7 @@ def _dump(
         # What is packed is told by its bytes on disk, and nobody knows how many they will be.
         run.progress.begin("reading and dumping", of_bytes=snapshot.size_bytes if plain else 0, guessed=True)
         listing, reason = list_rows(snapshot.connection, client)
-        kept = _kept_schema(run, described) if listing is not None and kind == "source" else None
+        kept = kept_schema(run, described) if listing is not None and kind == "source" else None
         asked = Asked(
             server=server,
             server_major=major,
@@ -162,14 +162,6 @@ def _dump_and_read(run: Run, asked: Asked, part: Path, snapshot: Snapshot) -> tu
             run.watch.fail(_first_cause(reading, error))
             raise
         return reading.result(), written
-
-
-def _kept_schema(run: Run, described: Mapping[str, Any]) -> Kept | None:
-    try:
-        return kept_schema(run, described)
-    except PgDumpIsAsked as why:
-        log.info("pg_dump is asked for the schema: %s", why, extra={"event": "schema_asked"})
-        return None
 
 
 def _read(run: Run, server: Server, snapshot: Snapshot, privileges: bool) -> Content:

@@ -71,7 +71,7 @@ _DIGEST = """
 """
 
 
-class PgDumpIsAsked(Exception):
+class _PgDumpIsAsked(Exception):
     """Why the last schema does not serve, as the end of a sentence."""
 
 
@@ -102,15 +102,19 @@ class Kept:
     file: str
 
 
-def kept_schema(run: Run, described: Mapping[str, Any]) -> Kept:
-    """Of the last proved dump. PgDumpIsAsked where that does not serve.
+def kept_schema(run: Run, described: Mapping[str, Any]) -> Kept | None:
+    """Of the last proved dump; None where that does not serve, and the log says why.
 
     described: what the new dump's manifest will say beside content.
     """
     try:
-        return _kept_schema(run, described)
+        return _of_last_proved(run, described)
+    except _PgDumpIsAsked as error:
+        why = str(error)
     except (DumpRefused, OSError, ValueError, TypeError, LookupError, OverflowError) as error:  # as of what was edited
-        raise PgDumpIsAsked(f"the last dump or its manifest cannot be used: {error}") from error
+        why = f"the last dump or its manifest cannot be used: {error}"
+    log.info("pg_dump is asked for the schema: %s", why, extra={"event": "schema_asked"})
+    return None
 
 
 def distrust(run: Run) -> None:
@@ -119,7 +123,7 @@ def distrust(run: Run) -> None:
         run.journal.remember(f"{_DISTRUSTED}:{run.journal.pair}", catalogs)
 
 
-def _kept_schema(run: Run, described: Mapping[str, Any]) -> Kept:
+def _of_last_proved(run: Run, described: Mapping[str, Any]) -> Kept:
     last = _last_proved(run)
     for name, then, now in (
         ("the database", last.identity, described["identity"]),
@@ -130,16 +134,16 @@ def _kept_schema(run: Run, described: Mapping[str, Any]) -> Kept:
         ("a definition, a role or a right", last.catalogs, described["catalogs"]),
     ):
         if then != now:
-            raise PgDumpIsAsked(f"{name} is not what it was at the last run")
+            raise _PgDumpIsAsked(f"{name} is not what it was at the last run")
     if run.journal.recall(f"{_DISTRUSTED}:{run.journal.pair}") == last.catalogs:
-        raise PgDumpIsAsked("a copy that was made with it was not right")
+        raise _PgDumpIsAsked("a copy that was made with it was not right")
     text = _restricted_anew(_schema_of(last, run.paths.directory / last.file))
     # No rows and values of sequences, and the statements that the journal knows.
     if inspect_text(text, last.file).load_parts != {
         STATEMENTS: (last.load_parts or {})[STATEMENTS],
         SEQUENCES: _NOTHING,
     }:
-        raise PgDumpIsAsked(f"{last.file} was changed")
+        raise _PgDumpIsAsked(f"{last.file} was changed")
     run.keep(**{SCHEMA_KEPT: last.catalogs})
     return Kept(text=text, file=last.file)
 
@@ -147,22 +151,22 @@ def _kept_schema(run: Run, described: Mapping[str, Any]) -> Kept:
 def _last_proved(run: Run) -> Manifest:
     """Of the last run that succeeded: what it has dumped was loaded and proved, or is the text of one that was."""
     if run.settings.full_runs:
-        raise PgDumpIsAsked("FULL_RUNS asks for it")
+        raise _PgDumpIsAsked("FULL_RUNS asks for it")
     last = run.journal.last_succeeded()
     record = run.journal.run(last) if last else None
     if record is None or "source_dump" not in record.facts:
-        raise PgDumpIsAsked("no run has succeeded yet")
+        raise _PgDumpIsAsked("no run has succeeded yet")
     if run.journal.last_ended() != last:  # whatever it failed of: if of this text, then once
-        raise PgDumpIsAsked("the last run did not succeed")
+        raise _PgDumpIsAsked("the last run did not succeed")
     known = record.facts["source_dump"]
     dump = run.paths.directory / Path(known["file"]).name
     if form_of(dump.name).encrypted:
-        raise PgDumpIsAsked("the last dump is encrypted")
+        raise _PgDumpIsAsked("the last dump is encrypted")
     manifest = read_own(dump, run_id=record.run_id, known=known)
     if manifest.rows_at is None or manifest.catalogs is None:
-        raise PgDumpIsAsked("the last dump was written by pg_dump alone, or by an older release of this program")
+        raise _PgDumpIsAsked("the last dump was written by pg_dump alone, or by an older release of this program")
     if manifest.load_parts is None or load_sha256(manifest.load_parts) != manifest.load_sha256:
-        raise PgDumpIsAsked(f"the manifest of {dump.name} was changed")
+        raise _PgDumpIsAsked(f"the manifest of {dump.name} was changed")
     return manifest
 
 
@@ -171,7 +175,7 @@ def _schema_of(last: Manifest, file: Path) -> bytes:
     begin, end = last.rows_at or (0, 0)
     packed = form_of(file.name).compressed
     if packed and last.size_bytes > _PACKED_UNTIL_BYTES:
-        raise PgDumpIsAsked("the last dump is packed, and large")
+        raise _PgDumpIsAsked("the last dump is packed, and large")
     with unpacked(file) as stream:
         before = _read(stream, begin)
         if isinstance(stream, io.FileIO):

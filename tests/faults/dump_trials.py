@@ -160,11 +160,13 @@ def trials(source: PostgresServer, target: PostgresServer, valkey: ValkeyServer,
         earlier = _good_dump(installation)
         installation.on_source(_LATER)
         good = _good_dump(installation)
-        yield Trials(
-            installation=installation,
-            bad=list(bad_dumps(good, of_another_database=another, of_another_run=earlier)),
-        )
-        tell(source.dsn(), "DROP ROLE IF EXISTS whoever")
+        try:
+            yield Trials(
+                installation=installation,
+                bad=list(bad_dumps(good, of_another_database=another, of_another_run=earlier)),
+            )
+        finally:
+            tell(source.dsn(), "DROP ROLE IF EXISTS whoever")
 
 
 @contextmanager

@@ -172,11 +172,11 @@ class Scene:
     def runs_of_timetable(self) -> list[datetime | None]:
         """The slots of the runs that beat has brought about; none for a second run of a slot.
 
-        A slot that came by itself while only runs by hand were made was missed: it stands in the journal, too.
+        Not a real slot that went by while beat did not run: it was missed, and is told as such.
         """
-        found = self._ask_journal("SELECT slot FROM rns_runs WHERE job_id <> ? ORDER BY slot", "manual")
-        slots = [datetime.fromisoformat(row["slot"]) if row["slot"] else None for row in found]
-        return [slot for slot in slots if slot is None or slot in self.slots]
+        found = self._ask_journal("SELECT slot, outcome FROM rns_runs WHERE job_id <> ? ORDER BY slot", "manual")
+        slots = [(datetime.fromisoformat(row["slot"]) if row["slot"] else None, row["outcome"]) for row in found]
+        return [slot for slot, outcome in slots if slot in self.slots or outcome != "missed"]
 
     def journal(self, run_id: str) -> dict[str, Any] | None:
         """The journal's row of a run, read without the engine."""

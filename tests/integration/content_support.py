@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import psycopg2
 import sqlalchemy
@@ -16,6 +17,7 @@ from tasks.engine.content import Content, TableContent, read_content
 from tests.conftest import execute
 from worker.demo.servers import PostgresServer
 
+FOLDER = Path(__file__).parent
 NewDatabase = Callable[[PostgresServer, str], str]
 
 
@@ -38,6 +40,12 @@ def session(dsn: str, *, autocommit: bool = False) -> Iterator[Session]:
                 engine, "before_cursor_execute", lambda *details: opened.statements.append(details[2])
             )
             yield opened
+
+
+def mutations(name: str) -> list[tuple[str, str]]:
+    """(what the sentence names, statements) for each section of the file."""
+    _, *sections = (FOLDER / name).read_text().split("--- ")
+    return [(named, statements) for named, _, statements in (section.partition("\n") for section in sections)]
 
 
 def read(dsn: str) -> Content:

@@ -2,23 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 from sqlalchemy.engine import Connection
 
 from tasks.engine.content import Content, compare_content, content_digest, read_content
 from tests.conftest import execute
-from tests.integration.content_support import Database, session
+from tests.integration.content_support import FOLDER, Database, mutations, session
 from worker.demo.servers import PostgresServer
-
-FOLDER = Path(__file__).parent
-
-
-def mutations(name: str) -> list[tuple[str, str]]:
-    """(what the sentence names, statements) for each section of the file."""
-    _, *sections = (FOLDER / name).read_text().split("--- ")
-    return [(named, statements) for named, _, statements in (section.partition("\n") for section in sections)]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from config.settings import Settings
 from tasks.engine import retention
-from tasks.engine.errors import BackupError, ServerUnreachable
+from tasks.engine.errors import BackupError, Refused, ServerUnreachable
 from tasks.engine.faultpoints import fault_point
 from tasks.engine.journal import Journal, RunRecord
 from tasks.engine.names import PART_SUFFIX, RUN_KEY, DumpKind, instant_of, manifest_path, parse_dump_name, report_path
@@ -76,13 +76,13 @@ def finish(run: Run) -> Finished:
 
 
 def _drop_patiently(run: Run) -> None:
-    """A server that restarts just now is back in a moment; after that the next run drops what is left."""
+    """A server that restarts, or a session that may not be ended, is gone in a moment; else the next run drops it."""
     give_up = time.monotonic() + min(_PATIENCE_S, run.watch.remaining_s / 2)
     while True:
         try:
             drop_own_databases(run)
             return
-        except ServerUnreachable:
+        except (ServerUnreachable, Refused):
             if time.monotonic() > give_up:
                 raise
             time.sleep(_PAUSE_S)

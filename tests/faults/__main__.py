@@ -58,7 +58,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--random", type=int, default=300, metavar="N", help="so many random instants")
     parser.add_argument("--only-random", action="store_true", help="without the matrix")
     parser.add_argument("--seed", type=int, help="of the random instants")
-    parser.add_argument("--lanes", type=int, default=3, help="scenes for each method at once")
+    parser.add_argument("--lanes", type=int, default=3, help="scenes for each method at once, on the average")
     parser.add_argument("--page", type=Path, default=PAGE, help="instead of docs/reliability.md")
     parser.add_argument("--logs", type=Path, help="a folder for the worker's log of each cell that did not hold")
     return parser.parse_args()

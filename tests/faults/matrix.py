@@ -35,14 +35,14 @@ class Matrix:
     _room: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(_AT_ONCE))
 
     def play(self, cells: Iterable[Cell], *, lanes: int) -> None:
-        """lanes: so many scenes for each method at once."""
+        """lanes: so many scenes for each method at once, on the average: more where there is more to play."""
         queues: defaultdict[tuple[str, bool], Queue[Cell]] = defaultdict(Queue)
         for cell in cells:
             queues[cell.method, cell.needs_network].put(cell)
         threads = [
             threading.Thread(target=self._lane, args=(method, queue), kwargs={"network": network})
             for (method, network), queue in queues.items()
-            for _ in range(min(max(1, lanes // _FEWER_WITH_NETWORK) if network else lanes, queue.qsize()))
+            for _ in range(_share(queue, [queues[key] for key in queues if key[1] == network], lanes, network=network))
         ]
         for thread in threads:
             thread.start()
@@ -102,6 +102,13 @@ class Matrix:
             name = f"{cell.method}-{cell.victim}-{cell.instant}-{len(self.verdicts)}.log".replace(" ", "_")
             (self.logs / name).write_text(scene.worker.text)
         return verdict
+
+
+def _share(queue: "Queue[Cell]", alike: "list[Queue[Cell]]", lanes: int, *, network: bool) -> int:
+    """So many scenes for this queue that all of its kind end at about the same time."""
+    scenes = len(alike) * (max(1, lanes // _FEWER_WITH_NETWORK) if network else lanes)
+    share = scenes * queue.qsize() / sum(each.qsize() for each in alike)
+    return min(max(1, round(share)), queue.qsize())
 
 
 def _taken(queue: "Queue[Cell]") -> Cell | None:

@@ -11,6 +11,7 @@ import psycopg2
 import pytest
 
 from tests.support.failing import Failed, change_source
+from tests.support.held import held_at
 from tests.support.installation import Installation, ask, installed
 from tests.support.workers import wait_until
 from worker.demo.servers import PostgresServer, ValkeyServer, find_postgres, free_port
@@ -235,3 +236,17 @@ def test_a_session_that_idles_in_a_transaction_on_the_target_is_waited_for_and_t
         assert (time.monotonic() - began > 1, lives()) == (True, False)
     assert (report["outcome"], report["error"]) == ("succeeded", None)
     assert installation.differences() == []
+
+
+def test_a_superuser_in_the_replaced_database_delays_its_end(installation: Installation) -> None:
+    change_source(installation)
+    server = installation.target_server
+    with held_at(installation, "finish.begin", RESTORE_METHOD="swap") as held:
+        beside = f"SELECT datname FROM pg_database WHERE starts_with(datname, '{installation.target_name}__previous')"
+        [(previous,)] = ask(server.dsn(), beside)
+        with closing(psycopg2.connect(server.dsn(previous))):
+            held.go_on()
+            time.sleep(3)
+            assert not held.is_over
+        assert (held.report["outcome"], held.report["warnings"]) == ("succeeded", [])
+    assert installation.leftovers() == []

@@ -188,7 +188,7 @@ class Installation:
         """A run that succeeds, in this process; its report."""
         report = self.run_here(**others)
         assert (report["outcome"], report["error"]) == ("succeeded", None)
-        assert self.leftovers() == []
+        assert self.leftovers() == [], report["warnings"]
         return report
 
     def leftovers(self) -> list[str]:

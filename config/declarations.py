@@ -131,8 +131,11 @@ class Declarations(BaseSettings):
         description="Whether each run asks pg_dump for the schema, dumps the target and loads the dump, also when "
         "nothing changed.",
     )
+    full_run_days: Annotated[int, Whole("days", at_least=0, at_most=36_500)] = Field(
+        7, description="One run in so many days does so, at least; 0: only where `FULL_RUNS` asks for it."
+    )
     changed_tables_only: Truth = Field(
-        default=False,
+        default=True,
         description="Whether, when only rows changed, just those rows are written, while readers go on; if it can be.",
     )
     copy_read_only: Truth = Field(

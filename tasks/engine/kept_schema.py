@@ -22,6 +22,7 @@ from tasks.engine.content.session import pinning, put_off
 from tasks.engine.content.session import run as run_statement
 from tasks.engine.dumpfile import SEQUENCES, STATEMENTS, inspect_text, load_sha256
 from tasks.engine.errors import DumpRefused
+from tasks.engine.full_runs import why_full
 from tasks.engine.manifest import Manifest, read_own
 from tasks.engine.names import form_of
 from tasks.engine.packing import Readable, unpacked
@@ -150,12 +151,12 @@ def _of_last_proved(run: Run, described: Mapping[str, Any]) -> Kept:
 
 def _last_proved(run: Run) -> Manifest:
     """Of the last run that succeeded: what it has dumped was loaded and proved, or is the text of one that was."""
-    if run.settings.full_runs:
-        raise _PgDumpIsAsked("FULL_RUNS asks for it")
     last = run.journal.last_succeeded()
     record = run.journal.run(last) if last else None
     if record is None or "source_dump" not in record.facts:
         raise _PgDumpIsAsked("no run has succeeded yet")
+    if full := why_full(run):
+        raise _PgDumpIsAsked(full)
     if run.journal.last_ended() != last:  # whatever it failed of: if of this text, then once
         raise _PgDumpIsAsked("the last run did not succeed")
     known = record.facts["source_dump"]

@@ -16,6 +16,7 @@ from tasks.engine.content import Content, compare_content, content_digest, read_
 from tasks.engine.content.session import catch_up
 from tasks.engine.errors import DumpRefused, StorageFull
 from tasks.engine.faultpoints import fault_point
+from tasks.engine.full_runs import why_full
 from tasks.engine.grants import grants_from_json
 from tasks.engine.loading import demand_unchanged
 from tasks.engine.manifest import Manifest, read_manifest, summary, write_manifest
@@ -53,7 +54,7 @@ def link_last_dump(run: Run, snapshot: Snapshot, described: Mapping[str, Any]) -
 
 def _last_dump(run: Run, mark: Mark | None) -> Manifest | None:
     """The dump of the copy that the target's mark names, as its manifest tells; whether it is whole is seen later."""
-    if mark is None or mark.adopted or mark.promoted or mark.restored or run.settings.full_runs:
+    if mark is None or mark.adopted or mark.promoted or mark.restored or why_full(run):
         return None
     record = run.journal.run(mark.run_id)
     if record is None or record.outcome != "succeeded" or "source_dump" not in record.facts:

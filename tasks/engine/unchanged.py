@@ -13,6 +13,7 @@ from tasks.engine import carry_over
 from tasks.engine.changed_tables import Changed, Proved, changed_tables, proved_parts
 from tasks.engine.content import compare_content, describe_changes
 from tasks.engine.database_properties import properties_from
+from tasks.engine.full_runs import why_full
 from tasks.engine.grants import grants_from_json
 from tasks.engine.manifest import Manifest
 from tasks.engine.mark import Mark, TargetState
@@ -102,10 +103,10 @@ def _both(*why: str | None) -> str:
 
 
 def _by_the_mark(run: Run, mark: Mark | None) -> Iterator[str]:
-    if run.settings.full_runs:
-        yield "FULL_RUNS asks for it"
     if mark is None:
         yield "no copy of ours stands there yet"
+    elif full := why_full(run):
+        yield full
     elif mark.adopted is not None:
         yield f"what stands there was adopted on {mark.adopted}, and not loaded by a run"
 

@@ -1,9 +1,10 @@
 """Runs against a copy that holds everything already: nothing is loaded, and nothing that was written there is lost."""
 
 import json
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -187,6 +188,31 @@ def test_an_adopted_database_and_one_that_the_operator_wants_loaded_are_loaded(i
     stewardship.adopt(target_of(installation), now=datetime.now(UTC))
     assert "was adopted on" in way(installation.copied())[1]
     assert way(installation.copied(FULL_RUNS="true")) == ("swap", "FULL_RUNS asks for it")
+    assert installation.copied()["way"] == "unchanged"
+
+
+def days_pass(installation: Installation, days: int) -> None:
+    """All that the journal knows of began so much earlier."""
+    with closing(sqlite3.connect(installation.backup_dir / "journal.sqlite3")) as journal, journal:
+        for run_id, began in journal.execute("SELECT run_id, started_at FROM rns_runs").fetchall():
+            earlier = datetime.fromisoformat(began) - timedelta(days=days)
+            journal.execute(
+                "UPDATE rns_runs SET started_at = ? WHERE run_id = ?",
+                [earlier.isoformat(timespec="microseconds"), run_id],
+            )
+
+
+def test_one_run_in_seven_days_does_everything_anew(installation: Installation) -> None:
+    installation.copied()
+    days_pass(installation, 6)
+    assert installation.copied()["way"] == "unchanged"
+    days_pass(installation, 1)
+    assert installation.copied(FULL_RUN_DAYS="0")["way"] == "unchanged"
+    report = installation.copied()
+    assert report["way"] == "swap"
+    said = "one run in 7 days does everything anew (FULL_RUN_DAYS), and the last one that did was on "
+    assert report["way_reason"].startswith(said)
+    assert not any("schema of" in each or "same file" in each for each in report["dump_ways"].values())
     assert installation.copied()["way"] == "unchanged"
 
 

@@ -1,13 +1,11 @@
 """The steps of a run: each reads what earlier ones kept, does one thing, keeps what it found, and sums it up."""
 
-from dataclasses import asdict
-from functools import partial
-
 from tasks.engine import checking, dumping, finishing, guards, restoring, verification
+from tasks.engine.ahead import back_up_target as back_up_target_now
+from tasks.engine.ahead import taken_over, target_backed_up
 from tasks.engine.content import statistics
 from tasks.engine.errors import RunLost
 from tasks.engine.faultpoints import fault_point
-from tasks.engine.linking import link_last_dump
 from tasks.engine.manifest import Manifest, read_own
 from tasks.engine.manifest import summary as dump_summary
 from tasks.engine.mark import TargetState
@@ -26,7 +24,8 @@ def verify_connections(run: Run) -> str:
 
 def dump_source(run: Run) -> str:
     """Steps 2 and 3: they share one snapshot."""
-    manifest = dumping.dump_source(run)
+    with target_backed_up(run):
+        manifest = dumping.dump_source(run)
     stats = statistics(manifest.content, run.settings.stats_tables)
     warnings = [f"the table {name} does not exist in the source" for name, rows in stats.items() if rows is None]
     if manifest.size_bytes < run.settings.min_dump_bytes:
@@ -40,12 +39,11 @@ def dump_source(run: Run) -> str:
 
 
 def back_up_target(run: Run) -> str:
-    """Step 4. The mark is read before the snapshot: whoever publishes later breaks the fence."""
-    manifest = dumping.back_up_target(
-        run, seen=lambda state: run.keep(expected=asdict(state)), instead=partial(link_last_dump, run)
-    )
+    """Step 4: mostly it was made beside the dump of the source."""
+    ahead = taken_over(run)
+    manifest = ahead or back_up_target_now(run)
     run.keep(safety_dump=dump_summary(manifest))
-    return _describe_dump(manifest)
+    return _describe_dump(manifest) + (", made beside the dump of the source" if ahead else "")
 
 
 def check_guards(run: Run) -> str:

@@ -5,7 +5,7 @@ What a step does one after the other are its phases; how long each took is kept 
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -123,10 +123,15 @@ class Progress:
         with self._lock:
             self._round_trips += more
 
+    def adopt(self, phases: Iterable[Phase]) -> None:
+        """What was done of this step before it began."""
+        with self._lock:
+            self._phases |= {phase.name: phase for phase in phases}
+
     def phases(self) -> list[Phase]:
         """What was done until now, in the order in which it was begun first; empty when nothing was named."""
         with self._lock:
-            found = self._phases_until_now().values() if self._position.doing else ()
+            found = self._phases_until_now().values() if self._position.doing or self._phases else ()
             return [phase for phase in found if phase.name != BEGINNING or phase.seconds > _SHORTEST_S]
 
     def _restart(self) -> None:

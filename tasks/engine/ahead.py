@@ -1,0 +1,121 @@
+"""The safety backup, made while the source is dumped: over a distance the two servers need not wait for each other.
+
+Whatever keeps it from being made so is no failure of the run: its own step makes it then, and says what is wrong.
+"""
+
+import logging
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from typing import Any
+
+from tasks.engine import dumping
+from tasks.engine.background import beside
+from tasks.engine.errors import BackupError
+from tasks.engine.linking import link_last_dump
+from tasks.engine.manifest import Manifest, read_own, summary
+from tasks.engine.names import manifest_path
+from tasks.engine.progress import PHASES, Phase, Progress
+from tasks.engine.run import Run
+from tasks.engine.storage import remove_file
+from tasks.engine.watch import Watch
+
+log = logging.getLogger(__name__)
+
+_AHEAD = "safety_ahead"  # the fact: its summary, and what it took
+_UNTIL_BYTES = 1 << 30  # of a larger database it is the bytes that take long, and the two would share the line
+_SHARE_OF_LIMIT = 3  # it may take a third of the time that the source's dump has
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Aside(Run):
+    """The run as the second thread sees it: what it finds goes to the first, which alone writes to the journal."""
+
+    found: dict[str, Any] = field(default_factory=dict)
+
+    def keep(self, **facts: Any) -> None:
+        self.facts.update(facts)
+        self.found.update(facts)
+
+
+def back_up_target(run: Run) -> Manifest:
+    """The safety backup; the mark is read before its snapshot: whoever publishes later breaks the fence."""
+    return dumping.back_up_target(
+        run, seen=lambda state: run.keep(expected=asdict(state)), instead=partial(link_last_dump, run)
+    )
+
+
+@contextmanager
+def target_backed_up(run: Run) -> Iterator[None]:
+    """While inside, the target is backed up as well; leaving waits for that, and keeps it for its own step.
+
+    When the work inside fails it is given up, and nothing of it stays.
+    """
+    if run.facts["target"]["size_bytes"] > _UNTIL_BYTES:
+        yield
+        return
+    limit_s = min(run.settings.dump_timeout_s / _SHARE_OF_LIMIT, run.watch.remaining_s)
+    aside = _aside(run, Watch("the safety backup beside the dump", limit_s))
+    try:
+        with (
+            run.watch.covering(lambda: aside.watch.fail(run.watch.reason or BackupError("the step has ended"))),
+            beside(partial(_watched, aside), name="backing up the target") as making,
+        ):
+            try:
+                yield
+            except BaseException:
+                aside.watch.fail(BackupError("the source was not dumped"))
+                raise
+            if not making.done():
+                run.progress.begin("waiting for the safety backup")
+        _keep(run, aside, making)
+    except BaseException:
+        _forget(aside)
+        raise
+
+
+def taken_over(run: Run) -> Manifest | None:
+    """What was made beside the dump of the source, with the phases of its making; None: nothing."""
+    ahead = run.facts.get(_AHEAD)
+    if ahead is None:
+        return None
+    run.progress.adopt(Phase(**phase) for phase in ahead[PHASES])
+    return read_own(run.paths.directory / ahead["dump"]["file"], run_id=run.id, known=ahead["dump"])
+
+
+def _keep(run: Run, aside: "_Aside", making: "Future[Manifest]") -> None:
+    if (error := making.exception()) is not None:
+        log.info("the safety backup is left to its own step: %s", error, extra={"event": "not_ahead"})
+        return
+    found = {**aside.found, "dump_ways": {**run.facts.get("dump_ways", {}), **aside.found["dump_ways"]}}
+    phases = [phase.as_json() for phase in aside.progress.phases()]
+    run.keep(**found, **{_AHEAD: {"dump": summary(making.result()), PHASES: phases}})
+
+
+def _aside(run: Run, watch: Watch) -> _Aside:
+    return _Aside(
+        id=run.id,
+        job_id=run.job_id,
+        stamp=run.stamp,
+        started_at=run.started_at,
+        options=run.options,
+        settings=run.settings,
+        journal=run.journal,
+        watch=watch,
+        progress=Progress(),
+        facts=dict(run.facts),
+        closer=run.closer,
+    )
+
+
+def _watched(aside: Run) -> Manifest:
+    with aside.watch:
+        return back_up_target(aside)
+
+
+def _forget(aside: Run) -> None:
+    for path in (aside.paths.safety_dump, manifest_path(aside.paths.safety_dump)):
+        if path.exists():
+            remove_file(path)

@@ -196,17 +196,19 @@ def _worth_another_try(error: psycopg2.Error) -> bool:
 
 @contextmanager
 def opened_ahead(
-    server: Server, database: str, *, repeatable: bool = False
+    server: Server, database: str | None, *, autocommit: bool = False, repeatable: bool = False
 ) -> Iterator[Callable[[], AbstractContextManager[Connection]]]:
     """Open a session beside other work; what comes back waits for it, and closes it when it is left.
 
     Where that failed, as on a server that had no connection left, it is opened then.
     """
     session = ExitStack()
+
+    def open_it() -> Connection:
+        return session.enter_context(server.open(database, autocommit=autocommit, repeatable=repeatable))
+
     try:
-        with beside(
-            lambda: session.enter_context(server.open(database, repeatable=repeatable)), name="opening ahead"
-        ) as opening:
+        with beside(open_it, name="opening ahead") as opening:
 
             @contextmanager
             def opened() -> Iterator[Connection]:
@@ -214,7 +216,7 @@ def opened_ahead(
                     try:
                         connection = opening.result()
                     except ServerUnreachable:
-                        connection = session.enter_context(server.open(database, repeatable=repeatable))
+                        connection = open_it()
                     yield connection
 
             yield opened

@@ -1,6 +1,7 @@
 """Step 5: the dump replaces what the target holds: prepared, proved, published."""
 
 import logging
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 from tasks.engine.changed_tables import Changed
@@ -13,12 +14,13 @@ from tasks.engine.manifest import Manifest
 from tasks.engine.mark import Mark, TargetState, parse_mark
 from tasks.engine.replacing.interface import Replacement, Replacing
 from tasks.engine.replacing.methods import replacement_of
-from tasks.engine.replacing.renewing import renew_mark
+from tasks.engine.replacing.renewing import fence_opened_ahead, renew_mark
 from tasks.engine.run import CHANGED_TABLES, UNCHANGED, Run
 from tasks.engine.unchanged import Judged, judge
 
 log = logging.getLogger(__name__)
 
+_RESTORED = {"event": "restored"}
 NOTHING_CHANGED = "nothing changed, so nothing was loaded: proved equal as it stands, and its mark renewed"
 
 
@@ -43,25 +45,15 @@ def restore_target(run: Run, source: Manifest, safety: Manifest, expected: Targe
     run.progress.begin("reading the dump again")
     demand_unchanged(run.paths.source_dump, sha256=source.sha256, keys=keys_of(run))
     run.progress.begin("looking for what changed")
-    judged = judge(run, source, safety, expected)
-    # Before anything is begun: whoever ends this run must know that nothing was loaded.
-    run.keep(way=_way(run, judged), way_reason=judged.why or _since(expected))
-    if not run.journal.begin_restore(run.id):
-        raise RunLost("another process has ended this run meanwhile; this one stops")
-    wanted, was = run.settings.copy_read_only, bool(expected.mark and expected.mark.read_only)
-    mark = Mark(
-        run_id=run.id,
-        snapshot_at=source.taken_at,
-        content_digest=source.content_digest,
-        source=source.identity,
-        read_only=wanted or None,
-    )
-    read_only = wanted if wanted or was else None  # what somebody else set is not touched
-    if judged.why is None:
-        run.progress.begin("publishing")
-        renew_mark(run, expected, mark.as_comment(), read_only=read_only)
-        log.info("✅ Railway backup database restored successfully: %s", NOTHING_CHANGED, extra={"event": "restored"})
-        return Restored(way=UNCHANGED, notes=judged.notes)
+    comment, read_only = _published(run, source, expected)
+    likely_unchanged = source.content_digest == safety.content_digest
+    with fence_opened_ahead(run) if likely_unchanged else nullcontext() as opened:
+        judged = _judged(run, source, safety, expected)
+        if judged.why is None:
+            run.progress.begin("publishing")
+            renew_mark(run, expected, comment, read_only=read_only, opened=opened)
+            log.info("✅ Railway backup database restored successfully: %s", NOTHING_CHANGED, extra=_RESTORED)
+            return Restored(way=UNCHANGED, notes=judged.notes)
     what = Replacement(
         dump=run.paths.source_dump,
         manifest=source,
@@ -69,7 +61,7 @@ def restore_target(run: Run, source: Manifest, safety: Manifest, expected: Targe
         overwrites=safety.content,
         properties=safety.properties,
         grants=None if run.settings.keep_owners else safety.grants,
-        comment=mark.as_comment(),
+        comment=comment,
         keys=keys_of(run),
         read_only=read_only,
     )
@@ -80,8 +72,30 @@ def restore_target(run: Run, source: Manifest, safety: Manifest, expected: Targe
         except (LoadFailed, NotEqual):
             distrust(run)
             raise
-    log.info("✅ Railway backup database restored successfully", extra={"event": "restored"})
+    log.info("✅ Railway backup database restored successfully", extra=_RESTORED)
     return Restored(way=run.facts["way"], notes=tuple(notes), changed=judged.changed)
+
+
+def _published(run: Run, source: Manifest, expected: TargetState) -> tuple[str, bool | None]:
+    """The comment and Replacement.read_only of what this run brings."""
+    wanted, was = run.settings.copy_read_only, bool(expected.mark and expected.mark.read_only)
+    mark = Mark(
+        run_id=run.id,
+        snapshot_at=source.taken_at,
+        content_digest=source.content_digest,
+        source=source.identity,
+        read_only=wanted or None,
+    )
+    return mark.as_comment(), wanted if wanted or was else None  # what somebody else set is not touched
+
+
+def _judged(run: Run, source: Manifest, safety: Manifest, expected: TargetState) -> Judged:
+    """Before anything is begun: whoever ends this run must know when nothing was loaded."""
+    judged = judge(run, source, safety, expected)
+    run.keep(way=_way(run, judged), way_reason=judged.why or _since(expected))
+    if not run.journal.begin_restore(run.id):
+        raise RunLost("another process has ended this run meanwhile; this one stops")
+    return judged
 
 
 def _write_changes(run: Run, what: Replacement, judged: Judged) -> list[str] | None:

@@ -10,7 +10,7 @@ from typing import Self
 
 from sqlalchemy.engine import Connection
 
-from tasks.engine.connections import Server
+from tasks.engine.connections import Server, opened_ahead
 from tasks.engine.content import Content, read_content
 from tasks.engine.content.session import reading_settings_undone
 from tasks.engine.errors import BackupError
@@ -43,13 +43,15 @@ class InPlace:
     def __init__(self, run: Run, what: Replacement) -> None:
         self.run, self.what = run, what
         self.notes: list[str] = []
-        self._stack = ExitStack()
 
     def __enter__(self) -> Self:
         run = self.run
-        self._stack.enter_context(_fence_held(run))
-        self._stack.enter_context(blockers_ended(run.target, grace_s=run.settings.target_blockers_grace_s))
-        self._connection = self._stack.enter_context(run.target.open())
+        with ExitStack() as stack:
+            opened = stack.enter_context(opened_ahead(run.target, run.target_name))
+            stack.enter_context(_fence_held(run))
+            stack.enter_context(blockers_ended(run.target, grace_s=run.settings.target_blockers_grace_s))
+            self._connection = stack.enter_context(opened())
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(

@@ -9,7 +9,7 @@ from tests.bench.measured import Measured
 
 COPY = "copy"
 CASES = ("first", "same", "part")  # of ours, in this order: each builds on the one before
-OURS = ("worker", "engine", "tables")
+OURS = ("worker", "engine")
 
 
 @dataclass(frozen=True, kw_only=True, order=True)

@@ -139,14 +139,13 @@ def _cell(data: str, ms: int, contestant: str, case: str) -> Cell:
 
 
 def _ours(figures: Figures, data: str, ms: int, case: str) -> Cell | None:
-    """The whole run where it was measured, else the engine alone; after a change the one that writes only that."""
-    names = ("tables", *OURS) if case == "part" else OURS
-    cells = (_cell(data, ms, name, case) for name in names)
+    """The whole run where it was measured, else the engine alone."""
+    cells = (_cell(data, ms, name, case) for name in OURS)
     return next((cell for cell in cells if cell in figures.runs), None)
 
 
 def _alone(cell: Cell) -> str:
-    return {"engine": ", the engine alone", "tables": ", with `CHANGED_TABLES_ONLY`"}.get(cell.contestant, "")
+    return ", the engine alone" if cell.contestant == "engine" else ""
 
 
 def _best(figures: Figures, data: str, ms: int) -> Cell | None:

@@ -4,9 +4,9 @@ import itertools
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,14 +37,13 @@ class Ours:
     name: str
     says: str
     through_worker: bool
-    settings: Mapping[str, str] = field(default_factory=dict)
 
     @contextmanager
     def ready(self, stage: Stage, route: Route, source: str, **settings: str) -> Iterator[Run]:
         """In an installation that has made no run yet: the first run, and those that follow it."""
         way = _through_worker if self.through_worker else _engine_alone
         with (
-            installed(stage, route, source, **self.settings, **settings) as installation,
+            installed(stage, route, source, **settings) as installation,
             way(installation) as (run, peaks),
         ):
             yield lambda: _measured(route, installation, run, peaks())
@@ -70,9 +69,6 @@ def installed(stage: Stage, route: Route, source: str, **settings: str) -> Itera
 
 
 WORKER = Ours("worker", "our whole run, through a Celery worker", through_worker=True)
-TABLES = Ours(
-    "tables", "the same with `CHANGED_TABLES_ONLY`", through_worker=True, settings={"CHANGED_TABLES_ONLY": "true"}
-)
 ENGINE = Ours("engine", "our engine alone", through_worker=False)
 
 

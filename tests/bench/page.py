@@ -7,7 +7,7 @@ from tests.bench import show
 from tests.bench.charts import Bar, bars
 from tests.bench.figures import OURS, Cell, Figures
 from tests.bench.goals import judged
-from tests.bench.ours import ENGINE, TABLES, WORKER
+from tests.bench.ours import ENGINE, WORKER
 from tests.bench.peers import PEERS
 from tests.bench.results import load, save
 from tests.bench.tables import seconds, table
@@ -36,7 +36,7 @@ def text(figures: Figures) -> str:
     parts += [f"`{name}` was not measured: {why}.\n" for name, why in figures.absent.items()]
     if figures.failures:
         parts += ["### What failed\n", *(f"- {line}" for line in figures.failures), ""]
-    contestants = [[each.name, each.says] for each in (WORKER, TABLES, ENGINE, *PEERS)]
+    contestants = [[each.name, each.says] for each in (WORKER, ENGINE, *PEERS)]
     parts += ["## Who takes part\n", table(["contestant", "what it is"], contestants)]
     for data in figures.sections:
         parts += _section(figures, data)

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from tests.bench.data import DataSet, data_sets
 from tests.bench.figures import CASES
-from tests.bench.ours import ENGINE, TABLES, WORKER
+from tests.bench.ours import ENGINE, WORKER
 from tests.bench.peers import PEERS
 from tests.bench.playing import Match
 
 PAGE = Path(__file__).parents[2] / "docs" / "performance.md"
-_OURS = (WORKER, TABLES, ENGINE)
+_OURS = (WORKER, ENGINE)
 _NAMES = [each.name for each in (*_OURS, *PEERS)]
 _LONG_WIRE = ("S", "W")  # of the others the bytes are what matters, not the round trips
 _QUICK_S = 108  # and a few seconds to end everything
@@ -84,7 +84,7 @@ def _contestants(data: DataSet, *, quick: bool, ms: int) -> list[str]:
     if quick:
         return ["engine", "psql"] if ms else ["worker", "engine", "psql", "restore", "baseline"]
     if data.name == "L":  # minutes each: its growth and its memory are what matters
-        return ["worker", "tables", "psql", "restore"]
+        return ["worker", "psql", "restore"]
     return _NAMES
 
 

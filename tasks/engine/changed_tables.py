@@ -6,15 +6,15 @@ Asked when all that the proof does not see is as a load would make it (see uncha
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from sqlalchemy.engine import Connection
 
 from tasks.engine.content import Content, TableName, compare_content, holding, standing, with_rows
 from tasks.engine.dumpfile import STATEMENTS, load_sha256
 from tasks.engine.errors import DumpRefused
-from tasks.engine.manifest import Manifest, read_own
+from tasks.engine.manifest import Manifest
 from tasks.engine.mark import Mark, literal, qualified
+from tasks.engine.proved_dump import proved_dump
 from tasks.engine.run import Run
 from tasks.engine.wording import counted
 
@@ -77,14 +77,12 @@ class Proved:
 
 def proved_parts(run: Run, mark: Mark | None) -> Proved:
     """Of the dump of the run that the mark names."""
-    record = run.journal.run(mark.run_id) if mark is not None else None
-    if record is None or record.outcome != "succeeded":
+    dump = proved_dump(run, mark.run_id) if mark is not None else None
+    if dump is None:
         return Proved()
-    dump = record.facts.get("source_dump") or {}
-    known = Proved(sha256=dump.get("load_sha256"))
+    known = Proved(sha256=dump.known.get("load_sha256"))
     try:
-        file = run.paths.directory / Path(dump.get("file", "")).name
-        parts = read_own(file, run_id=record.run_id, known=dump).load_parts
+        parts = dump.manifest().load_parts
     except DumpRefused:
         return known
     return replace(known, parts=parts) if parts is not None and load_sha256(parts) == known.sha256 else known

@@ -23,9 +23,10 @@ from tasks.engine.content.session import run as run_statement
 from tasks.engine.dumpfile import SEQUENCES, STATEMENTS, inspect_text, load_sha256
 from tasks.engine.errors import DumpRefused
 from tasks.engine.full_runs import why_full
-from tasks.engine.manifest import Manifest, read_own
+from tasks.engine.manifest import Manifest
 from tasks.engine.names import form_of
 from tasks.engine.packing import Readable, unpacked
+from tasks.engine.proved_dump import proved_dump
 from tasks.engine.run import Run
 
 log = logging.getLogger(__name__)
@@ -152,22 +153,20 @@ def _of_last_proved(run: Run, described: Mapping[str, Any]) -> Kept:
 def _last_proved(run: Run) -> Manifest:
     """Of the last run that succeeded: what it has dumped was loaded and proved, or is the text of one that was."""
     last = run.journal.last_succeeded()
-    record = run.journal.run(last) if last else None
-    if record is None or "source_dump" not in record.facts:
+    dump = proved_dump(run, last)
+    if dump is None:
         raise _PgDumpIsAsked("no run has succeeded yet")
     if full := why_full(run):
         raise _PgDumpIsAsked(full)
     if run.journal.last_ended() != last:  # whatever it failed of: if of this text, then once
         raise _PgDumpIsAsked("the last run did not succeed")
-    known = record.facts["source_dump"]
-    dump = run.paths.directory / Path(known["file"]).name
-    if form_of(dump.name).encrypted:
+    if form_of(dump.file.name).encrypted:
         raise _PgDumpIsAsked("the last dump is encrypted")
-    manifest = read_own(dump, run_id=record.run_id, known=known)
+    manifest = dump.manifest()
     if manifest.rows_at is None or manifest.catalogs is None:
         raise _PgDumpIsAsked("the last dump was written by pg_dump alone, or by an older release of this program")
     if manifest.load_parts is None or load_sha256(manifest.load_parts) != manifest.load_sha256:
-        raise _PgDumpIsAsked(f"the manifest of {dump.name} was changed")
+        raise _PgDumpIsAsked(f"the manifest of {dump.file.name} was changed")
     return manifest
 
 

@@ -19,9 +19,10 @@ from tasks.engine.faultpoints import fault_point
 from tasks.engine.full_runs import why_full
 from tasks.engine.grants import grants_from_json
 from tasks.engine.loading import demand_unchanged
-from tasks.engine.manifest import Manifest, read_manifest, summary, write_manifest
+from tasks.engine.manifest import Manifest, write_manifest
 from tasks.engine.mark import Mark
 from tasks.engine.names import form_of, manifest_path, part_path
+from tasks.engine.proved_dump import proved_dump
 from tasks.engine.run import Run
 from tasks.engine.snapshot import Snapshot
 from tasks.engine.storage import has_no_links, is_regular, publish_part, remove_file, told_when_full
@@ -56,20 +57,16 @@ def _last_dump(run: Run, mark: Mark | None) -> Manifest | None:
     """The dump of the copy that the target's mark names, as its manifest tells; whether it is whole is seen later."""
     if mark is None or mark.adopted or mark.promoted or mark.restored or why_full(run):
         return None
-    record = run.journal.run(mark.run_id)
-    if record is None or record.outcome != "succeeded" or "source_dump" not in record.facts:
+    dump = proved_dump(run, mark.run_id)
+    if dump is None or form_of(dump.file.name) != run.paths.safety_form:  # also: encrypted, to a key of somebody's
         return None
-    dump = run.paths.directory / Path(record.facts["source_dump"]["file"]).name
-    if form_of(dump.name) != run.paths.safety_form or not is_regular(dump):  # also: encrypted, to a key of somebody's
+    if not is_regular(dump.file):
         return None
     try:
-        manifest = read_manifest(manifest_path(dump))
+        manifest = dump.manifest()
     except DumpRefused:
         return None
-    # By the journal too: a file and a manifest that were exchanged together fit each other, and are proved by nothing.
-    known = (manifest.kind, manifest.run_id, manifest.content_digest, summary(manifest))
-    wanted = ("source", mark.run_id, mark.content_digest, record.facts["source_dump"])
-    return manifest if known == wanted else None
+    return manifest if (manifest.kind, manifest.content_digest) == ("source", mark.content_digest) else None
 
 
 def _rights_beyond_the_dump(described: Mapping[str, Any]) -> str | None:

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
@@ -33,11 +33,8 @@ _SHARE_OF_LIMIT = 3  # it may take a third of the time that the source's dump ha
 class _Aside(Run):
     """The run as the second thread sees it: what it finds goes to the first, which alone writes to the journal."""
 
-    found: dict[str, Any] = field(default_factory=dict)
-
     def keep(self, **facts: Any) -> None:
         self.facts.update(facts)
-        self.found.update(facts)
 
 
 def back_up_target(run: Run) -> Manifest:
@@ -85,29 +82,18 @@ def taken_over(run: Run) -> Manifest | None:
     return read_own(run.paths.directory / ahead["dump"]["file"], run_id=run.id, known=ahead["dump"])
 
 
-def _keep(run: Run, aside: "_Aside", making: "Future[Manifest]") -> None:
+def _keep(run: Run, aside: Run, making: "Future[Manifest]") -> None:
     if (error := making.exception()) is not None:
+        _forget(aside)
         log.info("the safety backup is left to its own step: %s", error, extra={"event": "not_ahead"})
         return
-    found = {**aside.found, "dump_ways": {**run.facts.get("dump_ways", {}), **aside.found["dump_ways"]}}
-    phases = [phase.as_json() for phase in aside.progress.phases()]
-    run.keep(**found, **{_AHEAD: {"dump": summary(making.result()), PHASES: phases}})
+    ways = {**run.facts.get("dump_ways", {}), **aside.facts["dump_ways"]}
+    made = {"dump": summary(making.result()), PHASES: [phase.as_json() for phase in aside.progress.phases()]}
+    run.keep(expected=aside.facts["expected"], dump_ways=ways, **{_AHEAD: made})
 
 
 def _aside(run: Run, watch: Watch) -> _Aside:
-    return _Aside(
-        id=run.id,
-        job_id=run.job_id,
-        stamp=run.stamp,
-        started_at=run.started_at,
-        options=run.options,
-        settings=run.settings,
-        journal=run.journal,
-        watch=watch,
-        progress=Progress(),
-        facts=dict(run.facts),
-        closer=run.closer,
-    )
+    return _Aside(**{**vars(run), "watch": watch, "progress": Progress(), "facts": dict(run.facts)})
 
 
 def _watched(aside: Run) -> Manifest:

@@ -193,6 +193,22 @@ def test_phases_are_kept_with_what_was_done_in_each() -> None:
     assert [phase.seconds for phase in progress.phases()] == [2, 3, 10, 0]
 
 
+def test_what_was_done_before_a_step_began_counts_among_its_phases() -> None:
+    clock = Clock()
+    before = Progress(clock=clock)
+    before.begin("reading")
+    clock.now_s += 3
+    before.round_trips_made(4)
+    before.begin("examining")
+    done = before.phases()
+    progress = Progress(clock=clock)
+    progress.adopt(done)
+    assert progress.phases() == done
+    progress.begin("examining")
+    clock.now_s += 1
+    assert [(phase.name, phase.seconds) for phase in progress.phases()] == [("reading", 3), ("examining", 1)]
+
+
 def test_a_position_that_knows_nothing_says_only_what_is_done() -> None:
     assert str(Position(doing="verifying")) == "verifying"
     assert str(Position(doing="verifying", of_tables=6)) == "verifying, 0 of 6 tables"

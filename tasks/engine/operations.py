@@ -43,7 +43,7 @@ def back_up_target(run: Run) -> str:
     ahead = taken_over(run)
     manifest = ahead or back_up_target_now(run)
     run.keep(safety_dump=dump_summary(manifest))
-    return _describe_dump(manifest) + (", made beside the dump of the source" if ahead else "")
+    return _describe_dump(manifest) + (", backed up beside the dump of the source" if ahead else "")
 
 
 def check_guards(run: Run) -> str:

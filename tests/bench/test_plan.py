@@ -50,4 +50,4 @@ def test_who_is_not_there_does_not_take_part() -> None:
 def test_a_misspelt_name_is_told_with_those_that_there_are(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         read_plan(["--only", "engin"], [])
-    assert "engin is none of worker, tables, engine, psql" in capsys.readouterr().err
+    assert "engin is none of worker, engine, psql" in capsys.readouterr().err

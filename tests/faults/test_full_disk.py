@@ -51,7 +51,7 @@ def installation(
     home = tmp_path_factory.mktemp("small")
     with (
         small_disk(home / "backups", SIZE),
-        installed(source_server, target_server, valkey_server, home) as made,
+        installed(source_server, target_server, valkey_server, home, CHANGED_TABLES_ONLY="false") as made,
     ):
         assert made.run_here()["outcome"] == "succeeded"
         yield made
@@ -76,7 +76,7 @@ def beside_small_target(
 ) -> Iterator[Installation]:
     """An installation whose target's server has a small disk, with one good copy there."""
     home = tmp_path_factory.mktemp("beside")
-    with installed(source_server, small_target, valkey_server, home) as made:
+    with installed(source_server, small_target, valkey_server, home, CHANGED_TABLES_ONLY="false") as made:
         assert made.run_here()["outcome"] == "succeeded"
         yield made
 

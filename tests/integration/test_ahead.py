@@ -13,7 +13,7 @@ from tests.support.held import held_at
 from tests.support.installation import Installation, ask, installed
 from worker.demo.servers import PostgresServer, ValkeyServer
 
-BESIDE = "made beside the dump of the source"
+BESIDE = "backed up beside the dump of the source"
 _UNTIL = "for n in $(seq 300); do {is_there} && break; sleep 0.1; done; {is_there} || exit 1;"
 
 

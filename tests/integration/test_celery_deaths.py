@@ -35,7 +35,7 @@ def installation(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Installation]:
     home = tmp_path_factory.mktemp("deaths")
-    with installed(source_server, target_server, valkey_server, home) as found:
+    with installed(source_server, target_server, valkey_server, home, CHANGED_TABLES_ONLY="false") as found:
         assert found.run_here()["outcome"] == "succeeded"
         yield found
 
@@ -61,7 +61,7 @@ def silent(
     """Begun before the other tests, so that it falls silent while they work."""
     home = tmp_path_factory.mktemp("silent")
     with (
-        installed(source_server, target_server, valkey_server, home) as installation,
+        installed(source_server, target_server, valkey_server, home, CHANGED_TABLES_ONLY="false") as installation,
         client_of(installation) as client,
     ):
         with working(installation, name="first", fault="publish.before=killgroup") as first:

@@ -36,7 +36,7 @@ def method(request: pytest.FixtureRequest) -> str:
 def installation(
     source_server: PostgresServer, target_server: PostgresServer, valkey_server: ValkeyServer, tmp_path: Path
 ) -> Iterator[Installation]:
-    with installed(source_server, target_server, valkey_server, tmp_path) as made:
+    with installed(source_server, target_server, valkey_server, tmp_path, CHANGED_TABLES_ONLY="false") as made:
         assert made.run_here()["outcome"] == "succeeded"
         made.on_source(CHANGES)
         yield made

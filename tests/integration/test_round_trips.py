@@ -23,7 +23,9 @@ TABLES = 40
 MOST = {
     # step: source's sessions and round trips, target's
     "verify_connections": (1, 6, 2, 11),
-    "dump_source": (4, 30, 0, 0),  # without pg_dump: no definition changed since the first run
+    # without pg_dump: no definition changed since the first run; with the safety backup, made beside it
+    "dump_source": (4, 30, 2, 22),
+    "back_up_target": (0, 0, 0, 0),
     "check_guards": (0, 0, 0, 0),
     "verify_target": (0, 0, 2, 21),
     "finish": (0, 0, 1, 7),

@@ -38,7 +38,9 @@ def installation(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Installation]:
     home = tmp_path_factory.mktemp("verification")
-    with installed(source_server, target_server, valkey_server, home, own_roles=True) as found:
+    with installed(
+        source_server, target_server, valkey_server, home, own_roles=True, CHANGED_TABLES_ONLY="false"
+    ) as found:
         assert found.run_here()["outcome"] == "succeeded"
         yield found
 
@@ -70,7 +72,7 @@ def doomed(
     source_server: PostgresServer, target_server: PostgresServer, valkey_server: ValkeyServer, tmp_path: Path
 ) -> Iterator[Installation]:
     """One that is not worth anything afterwards."""
-    with installed(source_server, target_server, valkey_server, tmp_path) as found:
+    with installed(source_server, target_server, valkey_server, tmp_path, CHANGED_TABLES_ONLY="false") as found:
         yield found
 
 

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from tasks.means import worker_means
 from tasks.pipeline import reconcile, run_backup
 from tests.support.failing import change_source
 from tests.support.installation import Installation, installed
-from tests.support.workers import gate, wait_for_gate
+from tests.support.workers import gate, wait_for_gate, wait_until
 from worker.demo.servers import PostgresServer, ValkeyServer
 
 
@@ -28,18 +29,20 @@ def installation(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Installation]:
     """With a first copy in the target."""
-    with installed(source_server, target_server, valkey_server, tmp_path_factory.mktemp("two")) as made:
+    with installed(
+        source_server, target_server, valkey_server, tmp_path_factory.mktemp("two"), CHANGED_TABLES_ONLY="false"
+    ) as made:
         assert made.run_here()["outcome"] == "succeeded"
         yield made
 
 
 @contextmanager
-def paused(installation: Installation, point: str, method: str) -> Iterator["subprocess.Popen[str]"]:
+def paused(installation: Installation, point: str, method: str, **others: str) -> Iterator["subprocess.Popen[str]"]:
     """A run of the one installation that waits at a fault point while inside; its report is on its standard output."""
     opened = gate(installation, "other")
     process = subprocess.Popen(
         [sys.executable, "-m", "worker", "run", "--here", "--json"],
-        env={**installation.environment, "RESTORE_METHOD": method, "RNS_FAULT": f"{point}=wait:{opened}"},
+        env={**installation.environment, "RESTORE_METHOD": method, "RNS_FAULT": f"{point}=wait:{opened}", **others},
         cwd=installation.home,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -85,6 +88,26 @@ def test_the_later_one_finds_another_mark_and_leaves_it(
     if point != "publish.after":
         assert report["outcome"] == "failed"
         assert "only one installation copies to it" in report["error"]
+
+
+@pytest.mark.long
+def test_one_that_waits_too_long_for_the_others_transaction_says_so_and_nothing_is_lost(
+    installation: Installation, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    change_source(installation)
+    before = installation.fingerprint(), installation.comment()
+    elsewhere = {"BACKUP_DIR": str(tmp_path / "elsewhere"), "RESTORE_METHOD": "swap"}
+    with ThreadPoolExecutor(1) as pool:
+        with paused(installation, "publish.before", "swap", CHANGED_TABLES_ONLY="true") as process:
+            change_source(installation)
+            running = pool.submit(installation.run_here, **elsewhere)
+            wait_until(lambda: "somebody else kept the backup database" in caplog.text, "the later one to give up")
+        other, report = running.result(), report_of(process)
+    # The one ended the other's sessions, whose transaction kept it waiting: neither has published.
+    assert (other["outcome"], report["outcome"]) == ("rolled_back", "rolled_back")
+    assert "only one installation copies to it" in other["error"]
+    assert (installation.fingerprint(), installation.comment()) == before
+    assert installation.leftovers() == []
 
 
 def test_one_folder_with_two_journals_is_refused(

@@ -49,7 +49,7 @@ def method(request: pytest.FixtureRequest) -> Method:
 def installation(
     source_server: PostgresServer, target_server: PostgresServer, valkey_server: ValkeyServer, tmp_path: Path
 ) -> Iterator[Installation]:
-    with installed(source_server, target_server, valkey_server, tmp_path) as made:
+    with installed(source_server, target_server, valkey_server, tmp_path, CHANGED_TABLES_ONLY="false") as made:
         made.on_source(SCHEMA)
         yield made
 
@@ -62,7 +62,9 @@ def lasting(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Installation]:
     """With a copy, for tests that leave a right one behind."""
-    with installed(source_server, target_server, valkey_server, tmp_path_factory.mktemp("unchanged")) as made:
+    with installed(
+        source_server, target_server, valkey_server, tmp_path_factory.mktemp("unchanged"), CHANGED_TABLES_ONLY="false"
+    ) as made:
         made.on_source(SCHEMA)
         made.on_source("CREATE VIEW ones AS SELECT 1 AS one")
         made.on_source("CREATE COLLATION theirs (provider = builtin, locale = 'C.UTF-8')")

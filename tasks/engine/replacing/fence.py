@@ -12,7 +12,7 @@ import psycopg2
 from sqlalchemy.engine import Connection
 
 from tasks.engine.connections import Server, raw_connection
-from tasks.engine.errors import FenceBroken, ServerUnreachable
+from tasks.engine.errors import FenceBroken, Refused, ServerUnreachable
 from tasks.engine.mark import TargetState, literal, read_state
 
 _CLASS = 0x726E73  # "rns"
@@ -70,6 +70,12 @@ def publish(connection: Connection, database: str, expected: TargetState, statem
     try:
         with raw_connection(connection).cursor() as cursor:
             cursor.execute(";\n".join(script))
+    except psycopg2.errors.LockNotAvailable as error:
+        raise Refused(
+            f"somebody else kept the backup database {database} locked for {_LOCK_TIMEOUT_MS // 1000} s when the copy "
+            "was to be published: another installation that writes to it, or adopt or promote; see that only one "
+            "installation copies to it, then run again"
+        ) from error
     except psycopg2.Error as error:
         if error.pgcode == BROKEN:
             raise broken(database) from error

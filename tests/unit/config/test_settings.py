@@ -151,7 +151,7 @@ SINGLE_FAULTS = [
     ("KEEP_OWNERS", "maybe", "must be true or false, not 'maybe'"),
     ("ALLOW_OLDER_TARGET", "perhaps", "must be true or false, not 'perhaps'"),
     ("FULL_RUNS", "at times", "must be true or false, not 'at times'"),
-    ("FULL_RUN_DAYS", "-1", f"{WHOLE} days of at least 0, not '-1'"),
+    ("FULL_RUN_DAYS", "-1", f"{WHOLE} days, at least 0, not '-1'"),
     ("CHANGED_TABLES_ONLY", "mostly", "must be true or false, not 'mostly'"),
     ("COPY_READ_ONLY", "often", "must be true or false, not 'often'"),
     ("STATS_TABLES", ",", "must be one or more table names with commas between them, not ','"),

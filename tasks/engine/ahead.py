@@ -5,10 +5,11 @@ Whatever keeps it from being made so is no failure of the run: its own step make
 
 import logging
 from collections.abc import Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from tasks.engine import dumping
@@ -19,7 +20,7 @@ from tasks.engine.manifest import Manifest, read_own, summary
 from tasks.engine.names import manifest_path
 from tasks.engine.progress import PHASES, Phase, Progress
 from tasks.engine.run import Run
-from tasks.engine.storage import remove_file
+from tasks.engine.storage import is_regular, remove_file
 from tasks.engine.watch import Watch
 
 log = logging.getLogger(__name__)
@@ -50,27 +51,27 @@ def target_backed_up(run: Run) -> Iterator[None]:
 
     When the work inside fails it is given up, and nothing of it stays.
     """
-    if run.facts["target"]["size_bytes"] > _UNTIL_BYTES:
+    if run.facts["target"]["size_bytes"] > _UNTIL_BYTES or any(path.exists() for path in _files(run)):
         yield
         return
-    limit_s = min(run.settings.dump_timeout_s / _SHARE_OF_LIMIT, run.watch.remaining_s)
-    aside = _aside(run, Watch("the safety backup beside the dump", limit_s))
-    try:
-        with (
-            run.watch.covering(lambda: aside.watch.fail(run.watch.reason or BackupError("the step has ended"))),
-            beside(partial(_watched, aside), name="backing up the target") as making,
-        ):
-            try:
-                yield
-            except BaseException:
-                aside.watch.fail(BackupError("the source was not dumped"))
-                raise
+    limits_s = (run.settings.dump_timeout_s / _SHARE_OF_LIMIT, run.settings.safety_timeout_s, run.watch.remaining_s)
+    aside = _aside(run, Watch("the safety backup beside the dump", min(limits_s)))
+    with (
+        run.watch.covering(lambda: aside.watch.fail(run.watch.reason or BackupError("the step has ended"))),
+        beside(partial(_watched, aside), name="backing up the target") as making,
+    ):
+        try:
+            yield
             if not making.done():
                 run.progress.begin("waiting for the safety backup")
-        _keep(run, aside, making)
-    except BaseException:
-        _forget(aside)
-        raise
+                wait([making])
+            run.watch.check()
+            _keep(run, aside, making)
+        except BaseException:
+            aside.watch.fail(BackupError("the source was not dumped"))
+            wait([making])
+            _forget(aside)
+            raise
 
 
 def taken_over(run: Run) -> Manifest | None:
@@ -78,8 +79,12 @@ def taken_over(run: Run) -> Manifest | None:
     ahead = run.facts.get(_AHEAD)
     if ahead is None:
         return None
+    dump = ahead["dump"]
+    file = run.paths.directory / dump["file"]
+    if not is_regular(file) or file.stat().st_size != (dump["stored_bytes"] or dump["size_bytes"]):
+        return None
     run.progress.adopt(Phase(**phase) for phase in ahead[PHASES])
-    return read_own(run.paths.directory / ahead["dump"]["file"], run_id=run.id, known=ahead["dump"])
+    return read_own(file, run_id=run.id, known=dump)
 
 
 def _keep(run: Run, aside: Run, making: "Future[Manifest]") -> None:
@@ -101,7 +106,13 @@ def _watched(aside: Run) -> Manifest:
         return back_up_target(aside)
 
 
+def _files(run: Run) -> tuple[Path, Path]:
+    dump = run.paths.safety_dump
+    return dump, manifest_path(dump)
+
+
 def _forget(aside: Run) -> None:
-    for path in (aside.paths.safety_dump, manifest_path(aside.paths.safety_dump)):
+    for path in _files(aside):
         if path.exists():
             remove_file(path)
+            log.info("BACKUP_STORAGE removed %s: it is not needed", path.name, extra={"event": "file_removed"})

@@ -1,6 +1,6 @@
 """Little changed: may only what differs be written, into the tables that stand there? What a load does besides, stays.
 
-Asked when all that the proof does not see is as a load would make it (see unchanged.py), and only by setting.
+Asked when all that the proof does not see is as a load would make it (see unchanged.py), unless a setting forbids it.
 """
 
 import json

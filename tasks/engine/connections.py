@@ -205,7 +205,10 @@ def opened_ahead(
     session = ExitStack()
 
     def open_it() -> Connection:
-        return session.enter_context(server.open(database, autocommit=autocommit, repeatable=repeatable))
+        connection = session.enter_context(server.open(database, autocommit=autocommit, repeatable=repeatable))
+        with server.translated():
+            raw_connection(connection).settle()
+        return connection
 
     try:
         with beside(open_it, name="opening ahead") as opening:

@@ -27,12 +27,9 @@ from tasks.engine.manifest import Manifest
 from tasks.engine.names import form_of
 from tasks.engine.packing import Readable, unpacked
 from tasks.engine.proved_dump import proved_dump
-from tasks.engine.run import Run
+from tasks.engine.run import SCHEMA_KEPT, Run
 
 log = logging.getLogger(__name__)
-
-SCHEMA_KEPT = "schema_kept"
-"""The fact of a run that kept a schema: its catalogs."""
 
 _BLOCK_BYTES = 1 << 20
 _PACKED_UNTIL_BYTES = 1 << 30  # to find the schema in a packed dump all of it is unpacked

@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 UNCHANGED = "unchanged"  # nothing is loaded
 CHANGED_TABLES = "changed_tables"  # what differs in rows is written, in one transaction
 KEEPING = frozenset({UNCHANGED, CHANGED_TABLES})
+SCHEMA_KEPT = "schema_kept"
+"""The fact of a run that did not ask pg_dump for the schema: the hash of its catalogs."""
 _MAX_NAME_BYTES = 63  # PostgreSQL's NAMEDATALEN - 1
 
 

@@ -52,6 +52,12 @@ class Session(extensions.connection):
             with self.cursor() as cursor:
                 cursor.execute("")
 
+    def settle(self) -> None:
+        """Send the settings now: a session that waits must not be ended by the server's own."""
+        if self._settings:
+            with self.cursor() as cursor:
+                cursor.execute("")
+
     def count(self, round_trips: int) -> None:
         """So many more were made."""
         if self._count is not None:

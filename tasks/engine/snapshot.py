@@ -38,7 +38,8 @@ _WAITING_BEHIND_US = """
     FROM pg_locks waiting
     WHERE NOT waiting.granted AND EXISTS (
         SELECT FROM pg_stat_activity ours
-        WHERE starts_with(ours.application_name, %(prefix)s) AND ours.pid = ANY (pg_blocking_pids(waiting.pid))
+        WHERE starts_with(ours.application_name, %(prefix)s) AND ours.datname = current_database()
+            AND ours.pid = ANY (pg_blocking_pids(waiting.pid))
     )
 """
 

@@ -71,7 +71,7 @@ def judge(run: Run, source: Manifest, safety: Manifest, expected: TargetState) -
     """Both manifests are of exact snapshots: what the source holds, and what the target held at its safety backup."""
     wanted = next(_by_the_mark(run, expected.mark), None)
     differs = _by_the_digests(source, safety)
-    if wanted or (differs and not run.settings.changed_tables_only):
+    if wanted or (differs and not _may_write_tables(run)):
         return Judged(why=wanted or differs)
     if stale := next(_by_the_manifests(run, source, safety), None):
         return Judged(why=_both(differs, stale))
@@ -92,10 +92,18 @@ def _by_the_target(
     differs = differs or _by_comparison(source, safety, connection)
     if differs is None and (source.load_sha256 is None or source.load_sha256 != proved.sha256):
         differs = "the dump's text is not the last one's, and only what is loaded is proved"
-    if differs is None or not run.settings.changed_tables_only:
+    if differs is None or not _may_write_tables(run):
         return Judged(why=differs)
     found = changed_tables(source, safety, proved, connection)
     return Judged(why=_both(differs, found)) if isinstance(found, str) else Judged(why=differs, changed=found)
+
+
+def _may_write_tables(run: Run) -> bool:
+    """Not after a restore that failed: whatever it failed of, such as its limit, a load of all need not meet."""
+    last = run.journal.last_ended()
+    record = run.journal.run(last) if last else None
+    failed = record is not None and record.outcome != "succeeded" and record.restore_began_at is not None
+    return run.settings.changed_tables_only and not failed
 
 
 def _both(*why: str | None) -> str:

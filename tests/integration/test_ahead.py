@@ -78,6 +78,28 @@ def test_nothing_of_it_stays_where_the_source_is_not_dumped(
     failed.demand_that_the_next_run_works()
 
 
+def test_a_file_that_bears_its_name_already_is_left_alone(installation: Installation) -> None:
+    """As somebody put it there, when the clock was another."""
+    with held_at(installation, "dump_source.begin") as held:
+        [stamp] = [record.stamp for record in installation.means(lock=False).journal.open_runs()]
+        theirs = installation.backup_dir / f"backup_safety_{stamp}.sql"
+        theirs.write_text("-- somebody's")
+        held.go_on()
+        assert held.report["outcome"] == "failed"
+    assert "is not overwritten" in held.report["error"]
+    assert theirs.read_text() == "-- somebody's"
+
+
+def test_a_file_that_is_gone_when_its_step_comes_is_made_anew(installation: Installation) -> None:
+    with held_at(installation, "back_up_target.begin") as held:
+        [stamp] = [record.stamp for record in installation.means(lock=False).journal.open_runs()]
+        (installation.backup_dir / f"backup_safety_{stamp}.sql").unlink()
+        held.go_on()
+        assert held.report["outcome"] == "succeeded"
+    assert BESIDE not in held.report["steps"][2]["summary"]
+    assert (installation.backup_dir / f"backup_safety_{stamp}.sql").exists()
+
+
 def test_a_large_target_is_backed_up_afterwards(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ahead, "_UNTIL_BYTES", 0)
     assert BESIDE not in installation.copied()["steps"][2]["summary"]

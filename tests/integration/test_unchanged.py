@@ -206,8 +206,11 @@ def days_pass(installation: Installation, days: int) -> None:
 
 def test_one_run_in_seven_days_does_everything_anew(installation: Installation) -> None:
     installation.copied()
-    days_pass(installation, 6)
+    days_pass(installation, 5)
     assert installation.copied()["way"] == "unchanged"
+    installation.on_source("UPDATE users SET display_name = 'x' WHERE id = 3")
+    days_pass(installation, 1)
+    assert installation.copied()["way"] == "swap"  # all is loaded, but by a kept schema and with a linked safety backup
     days_pass(installation, 1)
     assert installation.copied(FULL_RUN_DAYS="0")["way"] == "unchanged"
     report = installation.copied()
@@ -216,6 +219,8 @@ def test_one_run_in_seven_days_does_everything_anew(installation: Installation) 
     assert report["way_reason"].startswith(said)
     assert not any("schema of" in each or "same file" in each for each in report["dump_ways"].values())
     assert installation.copied()["way"] == "unchanged"
+    days_pass(installation, -3650)  # a clock was wrong, and was put right
+    assert installation.copied()["way_reason"].endswith("(FULL_RUN_DAYS), and none is known that did")
 
 
 def test_owners_and_privileges_count_where_they_are_kept(installation: Installation) -> None:

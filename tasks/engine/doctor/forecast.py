@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any, Literal
 
-from tasks.engine.history import PastRun
+from tasks.engine.history import PastRun, PastStep
 from tasks.engine.run import KEEPING
 
 RUNS_USED = 5
@@ -143,11 +143,18 @@ def from_sizes(source: Size, target: Size, limits_s: Mapping[str, float]) -> For
 def _stretched(name: str, runs: Sequence[PastRun], sizes_bytes: Mapping[str, int]) -> list[float]:
     """What a step took in each of the runs, for today's size."""
     return [
-        _for_today(name, step.seconds, run.report, sizes_bytes)
+        _for_today(name, took_s, run.report, sizes_bytes)
         for run in runs
         for step in run.steps
-        if step.name == name and step.seconds is not None
+        if step.name == name and (took_s := _took_s(step)) is not None
     ]
+
+
+def _took_s(step: PastStep) -> float | None:
+    """What is made beside the step before stands among the phases only, and may have to be made by itself."""
+    if step.name != "back_up_target" or step.seconds is None:
+        return step.seconds
+    return max(step.seconds, sum(phase.seconds for phase in step.phases))
 
 
 def _for_today(name: str, seconds: float, report: Mapping[str, Any], sizes_bytes: Mapping[str, int]) -> float:

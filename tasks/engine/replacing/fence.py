@@ -73,8 +73,8 @@ def publish(connection: Connection, database: str, expected: TargetState, statem
     except psycopg2.errors.LockNotAvailable as error:
         raise Refused(
             f"somebody else kept the backup database {database} locked for {_LOCK_TIMEOUT_MS // 1000} s when the copy "
-            "was to be published: another installation that writes to it, or adopt or promote; see that only one "
-            "installation copies to it, then run again"
+            "was to be published: another installation that writes to it, adopt or promote, or an administrator's "
+            "ALTER DATABASE; see that only one installation copies to it, then run again"
         ) from error
     except psycopg2.Error as error:
         if error.pgcode == BROKEN:

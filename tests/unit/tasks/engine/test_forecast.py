@@ -56,6 +56,15 @@ def test_steps_are_stretched_as_their_database_has_grown_and_never_shrunk() -> N
     assert seconds_of(forecast, "verify_connections") == (10, 10)
 
 
+def test_a_safety_backup_that_was_made_beside_the_dump_takes_what_its_phases_took() -> None:
+    run = a_run(0, seconds=0.01)
+    made = next(step for step in run.steps if step.name == "back_up_target")
+    took_s = sum(phase.seconds for phase in made.phases)
+    assert took_s > 1
+    usual_s, _ = seconds_of(from_runs([run], {"target": 300 * MB}, LIMITS_S), "back_up_target")
+    assert usual_s == pytest.approx(3 * took_s, rel=0.01)
+
+
 def test_of_a_database_that_was_small_only_what_has_come_is_added() -> None:
     """The first safety backup is that of an empty database: thousands of times its second would be nonsense."""
     run = a_run(0, seconds=1, target={"size_bytes": 7 * MB})

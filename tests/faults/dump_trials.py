@@ -118,13 +118,16 @@ class Trials:
             report = self.installation.run_here(**settings)
         finally:
             self.exchanged.unlink()
-        return Trial(
+        trial = Trial(
             what=bad.what,
             refused=report["outcome"] in {"failed", "rolled_back"} and self.installation.leftovers() == [],
             untouched=not self._pwned() and self._state() == before,
             begun=any(step["name"] == "restore_target" for step in report["steps"]),
             error=f"{report['outcome']}: {report['error']}",
         )
+        if only and trial.begun:  # after a restore that failed everything would be loaded
+            self.installation.copied(**settings)
+        return trial
 
     def _demand_of_pg_dump(self) -> None:
         """That it is asked for the schema: another role could be an owner."""

@@ -26,7 +26,7 @@ Each part is written by the command that it names. Do not edit: run it again.
 _CELLS = """### How it is measured
 
 A cell is one run that is struck: a victim dies (or stops, or is cut off) at an instant. A supervisor starts a worker
-that has ended, and a reconcile is sent every two seconds, by beat every minute. Then these are asked of the
+that has ended, and a reconcile is sent every three seconds, by beat every minute. Then these are asked of the
 servers and the files:
 
 - the backup database holds, by a full comparison that shares no code with the engine's, its old or its new content;

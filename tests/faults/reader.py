@@ -6,7 +6,7 @@ from contextlib import closing, suppress
 
 import psycopg2
 
-_PAUSE_S = 0.03
+_PAUSE_S = 0.05
 _CONNECTION_LIVES_S = 1.0  # and then there is a newcomer
 _TABLES = "SELECT count(*) FROM pg_catalog.pg_class WHERE relname IN ('users', 'escrows', 'wallets', 'transactions')"
 

@@ -30,7 +30,7 @@ from tests.support.installation import Installation, ask
 from tests.support.moved_clock import AS_IT_IS, FILE
 from tests.support.workers import Client, Process, Worker, wait_until
 
-RECONCILE_EVERY_S = 2.0  # a third of the time in which a run counts as dead; beat's minute is three times as long
+RECONCILE_EVERY_S = 3.0  # half of the time in which a run counts as dead; beat's minute is three times as long
 _BEFORE_SLOT_S = 4.0
 _NEVER = oracle.Snapshot(content={}, schema={})
 

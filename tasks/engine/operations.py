@@ -12,6 +12,7 @@ from tasks.engine.mark import TargetState
 from tasks.engine.replacing.clearing import demand_locks
 from tasks.engine.replacing.sweeping import sweep
 from tasks.engine.run import Run
+from tasks.engine.step_titles import MADE_BESIDE
 
 
 def verify_connections(run: Run) -> str:
@@ -43,7 +44,7 @@ def back_up_target(run: Run) -> str:
     ahead = taken_over(run)
     manifest = ahead or back_up_target_now(run)
     run.keep(safety_dump=dump_summary(manifest))
-    return _describe_dump(manifest) + (", backed up beside the dump of the source" if ahead else "")
+    return _describe_dump(manifest) + (f", {MADE_BESIDE}" if ahead else "")
 
 
 def check_guards(run: Run) -> str:

@@ -47,6 +47,8 @@ def play(scene: Scene, cell: Cell) -> Verdict:
     finally:
         scene.end_helpers()
         scene.worker.fault("")
+        if scene.reader:
+            scene.reader.rest()
     if verdict.outcome == "held":
         scene.let_it_be_overwritten()
     if verdict.outcome != "succeeded":

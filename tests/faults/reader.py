@@ -16,7 +16,7 @@ class Reader:
 
     def __init__(self, dsn: str) -> None:
         self._dsn = f"{dsn} application_name=reader connect_timeout=30"
-        self._over = threading.Event()
+        self._over, self._watching = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._read, name="reader", daemon=True)
         self.longest_gap_s = 0.0
         self.saw_no_tables = False
@@ -25,6 +25,11 @@ class Reader:
     def forget(self) -> None:
         """Begin to measure anew."""
         self.longest_gap_s, self.saw_no_tables, self._last_success = 0.0, False, time.monotonic()
+        self._watching.set()
+
+    def rest(self) -> None:
+        """Until `forget`: nobody asks meanwhile."""
+        self._watching.clear()
 
     def start(self) -> "Reader":
         self._thread.start()
@@ -37,6 +42,8 @@ class Reader:
     def _read(self) -> None:
         while not self._over.wait(_PAUSE_S):
             asked = time.monotonic()
+            if not self._watching.is_set():
+                continue
             with suppress(psycopg2.Error):  # the gap grows until the next success
                 self._read_through_one_connection(asked)
 
@@ -44,7 +51,7 @@ class Reader:
         connected_at = asked
         with closing(psycopg2.connect(self._dsn)) as connection, connection.cursor() as cursor:
             connection.autocommit = True
-            while not self._over.is_set() and asked - connected_at < _CONNECTION_LIVES_S:
+            while self._watching.is_set() and not self._over.is_set() and asked - connected_at < _CONNECTION_LIVES_S:
                 cursor.execute(_TABLES)
                 row, now = cursor.fetchone(), time.monotonic()
                 self.saw_no_tables |= row == (0,)

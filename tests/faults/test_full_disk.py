@@ -95,6 +95,9 @@ def fill(disk: Path, _server: PostgresServer | None = None) -> Path:
     return ballast
 
 
+_ROOM_AFTER_S = 60.0
+
+
 def run_with_full_disk(
     installation: Installation,
     instant: str,
@@ -114,7 +117,7 @@ def run_with_full_disk(
     monkeypatch.setenv("RNS_FAULT", f"{instant}=wait:{gate}")
     run = threading.Thread(target=lambda: reports.append(installation.run_here(**settings)), daemon=True)
     run.start()
-    give_up = time.monotonic() + 120
+    give_up = time.monotonic() + _ROOM_AFTER_S
     while not Path(f"{gate}.reached").exists() and run.is_alive() and time.monotonic() < give_up:
         threading.Event().wait(0.02)
     ballast = (use_up_the_log if use_up_log else fill)(disk or installation.backup_dir, server)
@@ -124,7 +127,10 @@ def run_with_full_disk(
         if server.process is not None and server.process.poll() is not None and has_failed(journal):
             ballast.unlink()
             server.start()
-    ballast.unlink(missing_ok=True)
+    ballast.unlink(missing_ok=True)  # a verification that cannot connect waits for it
+    if server.process is not None and server.process.poll() is not None:
+        server.start()
+    run.join(_ROOM_AFTER_S)
     monkeypatch.delenv("RNS_FAULT")
     return reports[0]
 

@@ -94,6 +94,7 @@ def test_the_later_one_finds_another_mark_and_leaves_it(
 def test_one_that_waits_too_long_for_the_others_transaction_says_so_and_nothing_is_lost(
     installation: Installation, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    installation.copied()  # after a restore that failed everything would be loaded
     change_source(installation)
     before = installation.fingerprint(), installation.comment()
     elsewhere = {"BACKUP_DIR": str(tmp_path / "elsewhere"), "RESTORE_METHOD": "swap"}

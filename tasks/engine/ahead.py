@@ -4,12 +4,13 @@ Whatever keeps it from being made so is no failure of the run: its own step make
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from tasks.engine import dumping
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 
 _AHEAD = "safety_ahead"  # the fact: its summary, and what it took
 _UNTIL_BYTES = 1 << 30  # of a larger database it is the bytes that take long, and the two would share the line
+_POLL_S = 0.05
 _SHARE_OF_LIMIT = 3  # it may take a third of the time that the source's dump has
 
 
@@ -38,10 +40,15 @@ class _Aside(Run):
         self.facts.update(facts)
 
 
-def back_up_target(run: Run) -> Manifest:
-    """The safety backup; the mark is read before its snapshot: whoever publishes later breaks the fence."""
+def make_safety_backup(run: Run, *, before_probing: Callable[[], None] = lambda: None) -> Manifest:
+    """The mark is read before the snapshot: whoever publishes later breaks the fence.
+
+    before_probing: called before anything is tried out at the target, if only to be undone.
+    """
     return dumping.back_up_target(
-        run, seen=lambda state: run.keep(expected=asdict(state)), instead=partial(link_last_dump, run)
+        run,
+        seen=lambda state: run.keep(expected=asdict(state)),
+        instead=partial(link_last_dump, run, before_probing=before_probing),
     )
 
 
@@ -49,19 +56,21 @@ def back_up_target(run: Run) -> Manifest:
 def target_backed_up(run: Run) -> Iterator[None]:
     """While inside, the target is backed up as well; leaving waits for that, and keeps it for its own step.
 
-    When the work inside fails it is given up, and nothing of it stays.
+    Until the work inside is done the target is only read: a source that cannot be dumped is no reason to touch it. When
+    that work fails the other is given up, and nothing of it stays.
     """
     if run.facts["target"]["size_bytes"] > _UNTIL_BYTES or any(path.exists() for path in _files(run)):
         yield
         return
     limits_s = (run.settings.dump_timeout_s / _SHARE_OF_LIMIT, run.settings.safety_timeout_s, run.watch.remaining_s)
-    aside = _aside(run, Watch("the safety backup beside the dump", min(limits_s)))
+    aside, dumped = _aside(run, Watch("the safety backup beside the dump", min(limits_s))), Event()
     with (
         run.watch.covering(lambda: aside.watch.fail(run.watch.reason or BackupError("the step has ended"))),
-        beside(partial(_watched, aside), name="backing up the target") as making,
+        beside(partial(_watched, aside, dumped), name="backing up the target") as making,
     ):
         try:
             yield
+            dumped.set()
             if not making.done():
                 run.progress.begin("waiting for the safety backup")
                 wait([making])
@@ -101,9 +110,13 @@ def _aside(run: Run, watch: Watch) -> _Aside:
     return _Aside(**{**vars(run), "watch": watch, "progress": Progress(), "facts": dict(run.facts)})
 
 
-def _watched(aside: Run) -> Manifest:
+def _watched(aside: Run, source_dumped: Event) -> Manifest:
+    def wait_for_source() -> None:
+        while not source_dumped.wait(_POLL_S):
+            aside.watch.check()
+
     with aside.watch:
-        return back_up_target(aside)
+        return make_safety_backup(aside, before_probing=wait_for_source)
 
 
 def _files(run: Run) -> tuple[Path, Path]:

@@ -206,8 +206,8 @@ def opened_ahead(
 
     def open_it() -> Connection:
         connection = session.enter_context(server.open(database, autocommit=autocommit, repeatable=repeatable))
-        with server.translated():
-            raw_connection(connection).settle()
+        with server.translated():  # while it waits, the server's own idle_session_timeout must not end it
+            raw_connection(connection).catch_up()
         return connection
 
     try:

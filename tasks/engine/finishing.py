@@ -82,9 +82,10 @@ def _drop_patiently(run: Run) -> None:
         try:
             drop_own_databases(run)
             return
-        except (ServerUnreachable, Refused):
+        except (ServerUnreachable, Refused) as error:
             if time.monotonic() > give_up:
                 raise
+            log.info("the replaced database cannot be dropped yet: %s", error, extra={"event": "dropping_waits"})
             time.sleep(_PAUSE_S)
 
 

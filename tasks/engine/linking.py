@@ -6,7 +6,7 @@ It is the same file under a second name. What the target holds is read under one
 import logging
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from operator import attrgetter
 from pathlib import Path
@@ -33,10 +33,13 @@ _PARTS = attrgetter("tables", "sequences", "objects", "large_objects")
 _PUBLIC = ("schema", ("public",))
 
 
-def link_last_dump(run: Run, snapshot: Snapshot, described: Mapping[str, Any]) -> Manifest | None:
+def link_last_dump(
+    run: Run, snapshot: Snapshot, described: Mapping[str, Any], *, before_probing: Callable[[], None] = lambda: None
+) -> Manifest | None:
     """`backup_safety_<stamp>.sql` as a second name of the last copy's dump, with its manifest; None: make a real one.
 
     snapshot: of the target, under which it can be dumped afterwards. described: what its manifest says beside content.
+    before_probing: called before the target's server is asked by objects that are made and undone.
     """
     last = _last_dump(run, snapshot.before.mark)
     if last is None:
@@ -46,7 +49,7 @@ def link_last_dump(run: Run, snapshot: Snapshot, described: Mapping[str, Any]) -
     if why is None:
         content = read_content(snapshot.connection, progress=run.progress.tables_done, privileges=last.privileges)
         catch_up(snapshot.connection)
-        why = _difference(run, last, content)
+        why = _difference(run, last, content, before_probing)
     if why is not None:
         log.info("the last dump is no safety backup: %s", why, extra={"event": "not_linked"})
         return None
@@ -81,12 +84,13 @@ def _rights_beyond_the_dump(described: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _difference(run: Run, last: Manifest, content: Content) -> str | None:
+def _difference(run: Run, last: Manifest, content: Content, before_probing: Callable[[], None]) -> str | None:
     order = (content.notes or {}).get("column order")
     if order is None or order != (last.content.notes or {}).get("column order"):
         return "the columns of a table come in another order"
     if _PARTS(content) == _PARTS(last.content):  # to the letter: nobody need be asked
         return None
+    before_probing()
     with run.target.open() as connection:
         differences = compare_content(last.content, content, connection)
     return f"the target holds something else: {differences[0]}" if differences else None

@@ -1,8 +1,7 @@
 """The steps of a run: each reads what earlier ones kept, does one thing, keeps what it found, and sums it up."""
 
 from tasks.engine import checking, dumping, finishing, guards, restoring, verification
-from tasks.engine.ahead import back_up_target as back_up_target_now
-from tasks.engine.ahead import taken_over, target_backed_up
+from tasks.engine.ahead import make_safety_backup, taken_over, target_backed_up
 from tasks.engine.content import statistics
 from tasks.engine.errors import RunLost
 from tasks.engine.faultpoints import fault_point
@@ -12,7 +11,6 @@ from tasks.engine.mark import TargetState
 from tasks.engine.replacing.clearing import demand_locks
 from tasks.engine.replacing.sweeping import sweep
 from tasks.engine.run import Run
-from tasks.engine.step_titles import MADE_BESIDE
 
 
 def verify_connections(run: Run) -> str:
@@ -42,9 +40,9 @@ def dump_source(run: Run) -> str:
 def back_up_target(run: Run) -> str:
     """Step 4: mostly it was made beside the dump of the source."""
     ahead = taken_over(run)
-    manifest = ahead or back_up_target_now(run)
+    manifest = ahead or make_safety_backup(run)
     run.keep(safety_dump=dump_summary(manifest))
-    return _describe_dump(manifest) + (f", {MADE_BESIDE}" if ahead else "")
+    return _describe_dump(manifest) + (", backed up beside the dump of the source" if ahead else "")
 
 
 def check_guards(run: Run) -> str:

@@ -47,14 +47,8 @@ class Session(extensions.connection):
         self._put_off += f"{statement}; "
 
     def catch_up(self) -> None:
-        """Send what was put off."""
-        if self._put_off:
-            with self.cursor() as cursor:
-                cursor.execute("")
-
-    def settle(self) -> None:
-        """Send the settings now: a session that waits must not be ended by the server's own."""
-        if self._settings:
+        """Send what was put off, and the settings if they were not sent yet: no more may come for a while."""
+        if self._settings or self._put_off:
             with self.cursor() as cursor:
                 cursor.execute("")
 

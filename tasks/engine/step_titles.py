@@ -9,6 +9,3 @@ STEP_TITLES = {
     "verify_target": "verify the copy",
     "finish": "clean up",
 }
-
-MADE_BESIDE = "backed up beside the dump of the source"
-"""Ends the summary of the safety backup's step where its work was done before; its phases tell how long that took."""

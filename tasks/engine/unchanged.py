@@ -71,12 +71,14 @@ def judge(run: Run, source: Manifest, safety: Manifest, expected: TargetState) -
     """Both manifests are of exact snapshots: what the source holds, and what the target held at its safety backup."""
     wanted = next(_by_the_mark(run, expected.mark), None)
     differs = _by_the_digests(source, safety)
-    if wanted or (differs and not _may_write_tables(run)):
-        return Judged(why=wanted or differs)
+    forbidden = _why_not_single_tables(run)
+    if wanted or (differs and forbidden is not None):
+        return Judged(why=wanted or _both(differs, forbidden))
     if stale := next(_by_the_manifests(run, source, safety), None):
         return Judged(why=_both(differs, stale))
+    proved = proved_parts(run, expected.mark)
     with run.target.open() as connection:
-        judged = _by_the_target(run, source, safety, proved_parts(run, expected.mark), connection, differs=differs)
+        judged = _by_the_target(run, source, safety, proved, connection, differs=differs, forbidden=forbidden)
     if judged.loads_all or run.facts["method"] != "swap":  # in_place keeps the database, with its locale
         return judged
     by_swap = _by_swap(run, source, safety)
@@ -84,26 +86,38 @@ def judge(run: Run, source: Manifest, safety: Manifest, expected: TargetState) -
 
 
 def _by_the_target(
-    run: Run, source: Manifest, safety: Manifest, proved: Proved, connection: Connection, *, differs: str | None
+    run: Run,
+    source: Manifest,
+    safety: Manifest,
+    proved: Proved,
+    connection: Connection,
+    *,
+    differs: str | None,
+    forbidden: str | None,
 ) -> Judged:
-    """differs: what is known to have changed; None: compare."""
+    """differs: what is known to have changed; None: compare. forbidden: of _why_not_single_tables."""
     if stale := _by_the_server(connection, major=run.facts["target"]["major"]):
         return Judged(why=_both(differs, stale))
     differs = differs or _by_comparison(source, safety, connection)
     if differs is None and (source.load_sha256 is None or source.load_sha256 != proved.sha256):
         differs = "the dump's text is not the last one's, and only what is loaded is proved"
-    if differs is None or not _may_write_tables(run):
-        return Judged(why=differs)
+    if differs is None or forbidden is not None:
+        return Judged(why=differs and _both(differs, forbidden))
     found = changed_tables(source, safety, proved, connection)
     return Judged(why=_both(differs, found)) if isinstance(found, str) else Judged(why=differs, changed=found)
 
 
-def _may_write_tables(run: Run) -> bool:
-    """Not after a restore that failed: whatever it failed of, such as its limit, a load of all need not meet."""
+def _why_not_single_tables(run: Run) -> str | None:
+    """Why all must be loaded where something changed, empty where a setting says so; None: it need not.
+
+    Whatever the last restore failed of, such as its limit, a load of all need not meet.
+    """
+    if not run.settings.changed_tables_only:
+        return ""
     last = run.journal.last_ended()
     record = run.journal.run(last) if last else None
     failed = record is not None and record.outcome != "succeeded" and record.restore_began_at is not None
-    return run.settings.changed_tables_only and not failed
+    return "all is loaded, since the last run's restore failed" if failed else None
 
 
 def _both(*why: str | None) -> str:

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,7 +32,7 @@ if [ -n "$file" ]; then exec cp "$exchanged" "$file"; else exec cat "$exchanged"
 
 @dataclass(frozen=True)
 class Trial:
-    """What became of one bad dump. begun: its restore was, if only to be undone."""
+    """What became of one bad dump. begun: something was written to the target's server, if only to be undone."""
 
     what: str
     refused: bool
@@ -94,14 +94,13 @@ class Trials:
         if with_manifest:
             _make_manifest_agree(run.paths.source_dump)
 
-        before, written = self._state() if bad.hidden else None, self._last_transaction()
-        try:
-            refused, said = False, operations.restore_target(run)
-        except DumpRefused as error:
-            refused, said = True, str(error)
-        begun = self._last_transaction() != written
-        untouched = not self._pwned() and (not begun or self._state() == before)
-        return Trial(what=bad.what, refused=refused, untouched=untouched, begun=begun, error=said)
+        def restore() -> tuple[bool, str]:
+            try:
+                return False, operations.restore_target(run)
+            except DumpRefused as error:
+                return True, str(error)
+
+        return self._watched(bad, restore)
 
     def as_dumped(self, bad: BadDump, way: str = "swap") -> Trial:
         """A whole run whose pg_dump writes the bad dump, so that its manifest agrees with it.
@@ -111,21 +110,18 @@ class Trials:
         only = way == "changed_tables"
         settings = {"RESTORE_METHOD": "swap" if only else way, "CHANGED_TABLES_ONLY": str(only).lower()}
 
-        self._demand_of_pg_dump()
-        before = self._state()
-        self.exchanged.write_bytes(bad.content)
-        try:
-            report = self.installation.run_here(**settings)
-        finally:
-            self.exchanged.unlink()
-        trial = Trial(
-            what=bad.what,
-            refused=report["outcome"] in {"failed", "rolled_back"} and self.installation.leftovers() == [],
-            untouched=not self._pwned() and self._state() == before,
-            begun=any(step["name"] == "restore_target" for step in report["steps"]),
-            error=f"{report['outcome']}: {report['error']}",
-        )
-        if only and trial.begun:  # after a restore that failed everything would be loaded
+        def run() -> tuple[bool, str]:
+            self._demand_of_pg_dump()
+            self.exchanged.write_bytes(bad.content)
+            try:
+                report = self.installation.run_here(**settings)
+            finally:
+                self.exchanged.unlink()
+            refused = report["outcome"] in {"failed", "rolled_back"} and self.installation.leftovers() == []
+            return refused, f"{report['outcome']}: {report['error']}"
+
+        trial = self._watched(bad, run)
+        if only and trial.begun:  # after a restore that failed all would be loaded
             self.installation.copied(**settings)
         return trial
 
@@ -133,9 +129,13 @@ class Trials:
         """That it is asked for the schema: another role could be an owner."""
         tell(self.installation.source_server.dsn(), "DROP ROLE IF EXISTS whoever; CREATE ROLE whoever")
 
-    def _pwned(self) -> bool:
-        """Has a command in a dump been executed?"""
-        return any(self.installation.home.rglob("pwned")) or Path("pwned").exists()
+    def _watched(self, bad: BadDump, action: Callable[[], tuple[bool, str]]) -> Trial:
+        before, written = self._state() if bad.hidden else None, self._last_transaction()
+        refused, error = action()
+        begun = self._last_transaction() != written
+        pwned = any(self.installation.home.rglob("pwned")) or Path("pwned").exists()
+        untouched = not pwned and (not begun or self._state() == before)
+        return Trial(what=bad.what, refused=refused, untouched=untouched, begun=begun, error=error)
 
     def _state(self) -> tuple[str, str | None]:
         return self.installation.fingerprint(), self.installation.comment()

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from tasks.engine import ahead
-from tasks.engine.step_titles import MADE_BESIDE as BESIDE
 from tests.integration.test_run_breakage import pg_dump_that
 from tests.support.failing import Failed
 from tests.support.held import held_at
 from tests.support.installation import Installation, ask, installed
 from worker.demo.servers import PostgresServer, ValkeyServer
 
+BESIDE = "backed up beside the dump of the source"
 _UNTIL = "for n in $(seq 300); do {is_there} && break; sleep 0.1; done; {is_there} || exit 1;"
 
 

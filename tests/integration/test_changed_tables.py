@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import psycopg2
 import pytest
@@ -239,19 +238,8 @@ SOMEBODYS = {
 }
 
 
-MEANWHILE = ["check_guards.done", "tables.locked", "publish.before", "publish.after"]
-
-
-def whenever() -> list[Any]:
-    """Each at each instant; the quick tests take every second of them."""
-    return [
-        pytest.param(instant, what, marks=[pytest.mark.long] if (row + column) % 2 else [])
-        for row, what in enumerate(SOMEBODYS)
-        for column, instant in enumerate(MEANWHILE)
-    ]
-
-
-@pytest.mark.parametrize(("instant", "what"), whenever())
+@pytest.mark.parametrize("what", SOMEBODYS)
+@pytest.mark.parametrize("instant", ["check_guards.done", "tables.locked", "publish.before", "publish.after"])
 def test_what_somebody_writes_meanwhile_stays_and_holds_this_run_and_the_next(
     installation: Installation, instant: str, what: str
 ) -> None:

@@ -18,7 +18,6 @@ from typing import Any, Literal
 
 from tasks.engine.history import PastRun, PastStep
 from tasks.engine.run import KEEPING
-from tasks.engine.step_titles import MADE_BESIDE
 
 RUNS_USED = 5
 
@@ -153,9 +152,7 @@ def _stretched(name: str, runs: Sequence[PastRun], sizes_bytes: Mapping[str, int
 
 def _took_s(step: PastStep) -> float | None:
     """What was made beside the step before stands among the phases only, and may have to be made by itself."""
-    if step.seconds is None or not (step.summary or "").endswith(MADE_BESIDE):
-        return step.seconds
-    return step.seconds + sum(phase.seconds for phase in step.phases)
+    return step.seconds and max(step.seconds, sum(phase.seconds for phase in step.phases))
 
 
 def _for_today(name: str, seconds: float, report: Mapping[str, Any], sizes_bytes: Mapping[str, int]) -> float:

@@ -2,15 +2,17 @@
 
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from tasks.engine import ahead
+from tasks.engine import ahead, stewardship
 from tests.integration.test_run_breakage import pg_dump_that
 from tests.support.failing import Failed
 from tests.support.held import held_at
 from tests.support.installation import Installation, ask, installed
+from tests.support.workers import wait_until
 from worker.demo.servers import PostgresServer, ValkeyServer
 
 BESIDE = "backed up beside the dump of the source"
@@ -103,6 +105,35 @@ def test_a_file_that_is_gone_when_its_step_comes_is_made_anew(installation: Inst
 def test_a_large_target_is_backed_up_afterwards(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ahead, "_UNTIL_BYTES", 0)
     assert BESIDE not in installation.copied()["steps"][2]["summary"]
+
+
+def test_whoever_decides_about_the_target_after_it_is_not_overruled(installation: Installation) -> None:
+    """The mark that counts is the one that was read when it was begun."""
+    installation.on_source("UPDATE users SET display_name = 'x' WHERE id = 3")
+    before = installation.fingerprint()
+    with held_at(installation, "dump_source.end") as held:
+        stewardship.adopt(installation.target_as_a_person(), now=datetime.now(UTC))
+        held.go_on()
+        assert held.report["outcome"] == "failed"
+    assert "adopted" in held.report["error"]
+    assert installation.fingerprint() == before
+    assert installation.leftovers() == []
+
+
+def test_who_waits_behind_it_at_the_same_server_is_not_taken_for_somebody_at_the_source(
+    source_server: PostgresServer, valkey_server: ValkeyServer, tmp_path: Path
+) -> None:
+    holds = pg_dump_that(
+        'sleep 5; real "$@";; *backup_safety*) sleep 4; real "$@"', kind="source_db_backup", folder=tmp_path
+    )
+    with installed(source_server, source_server, valkey_server, tmp_path / "home") as made:
+        made.copied()
+        with held_at(made, "dump_source.begin", PG_BIN_DIR=holds, FULL_RUNS="true", SOURCE_BLOCKED_S="1") as held:
+            held.go_on()
+            lock = "SELECT FROM pg_locks WHERE relation = 'public.users'::regclass AND granted"
+            wait_until(lambda: ask(made.target, lock), "the safety backup's lock")
+            made.on_target("BEGIN; LOCK TABLE users IN ACCESS EXCLUSIVE MODE; ROLLBACK")
+            assert (held.report["outcome"], held.report["error"]) == ("succeeded", None)
 
 
 def test_what_is_written_after_it_is_not_lost(installation: Installation) -> None:

@@ -33,11 +33,6 @@ DEFINITIONS = """
 """
 
 
-@pytest.fixture(params=["swap", "in_place"])
-def method(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
 @pytest.fixture
 def installation(
     source_server: PostgresServer, target_server: PostgresServer, valkey_server: ValkeyServer, tmp_path: Path

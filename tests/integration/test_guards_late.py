@@ -12,9 +12,7 @@ import psycopg2
 import pytest
 
 from tasks.engine import stewardship
-from tasks.engine.connections import Server
 from tasks.engine.errors import BackupError
-from tasks.engine.watch import Watch
 from tests.support.held import held_at
 from tests.support.installation import CHANGES, Installation, ask, installed
 from worker.demo.servers import PostgresServer, ValkeyServer
@@ -25,11 +23,6 @@ WRITE = (
 )
 Decision = Callable[..., Any]
 WRITTEN = "SELECT user_agent FROM audit.sign_ins WHERE user_agent LIKE 'written %'"
-
-
-@pytest.fixture(params=["swap", "in_place"])
-def method(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
 
 
 @pytest.fixture
@@ -47,12 +40,6 @@ def still_there(installation: Installation) -> set[str]:
     kept = "".join(path.read_text() for path in installation.backup_dir.glob("backup_rejected_*.sql"))
     lines = {word for line in kept.splitlines() for word in line.split("\t") if word.startswith("written ")}
     return lines | {text for (text,) in ask(installation.target, WRITTEN)}
-
-
-def target_of(installation: Installation) -> Server:
-    """As a command of a person reaches it."""
-    url = installation.settings().target
-    return Server(role="target", url=url, application_name="test", watch=Watch("test", 60))
 
 
 @contextmanager
@@ -118,6 +105,13 @@ def test_a_right_that_somebody_gives_after_the_safety_backup_is_not_lost(
     assert installation.leftovers() == []
 
 
+def test_a_right_stays_where_only_what_differs_is_written(installation: Installation) -> None:
+    with held_at(installation, "check_guards.done", CHANGED_TABLES_ONLY="true") as held:
+        installation.on_target("GRANT SELECT ON users TO pg_monitor")
+    assert (held.report["outcome"], held.report["way"]) == ("succeeded", "changed_tables")
+    assert ask(installation.target, "SELECT has_table_privilege('pg_monitor', 'users', 'SELECT')") == [(True,)]
+
+
 def test_nothing_is_lost_of_what_is_written_before_during_and_after_publishing(
     installation: Installation, method: str
 ) -> None:
@@ -147,7 +141,7 @@ def test_a_decision_of_people_stands_although_a_run_was_going_on(
 ) -> None:
     before = installation.fingerprint()
     with held_at(installation, "check_guards.done", RESTORE_METHOD=method) as held, caplog.at_level("INFO"):
-        decide(target_of(installation), now=datetime.now(UTC))
+        decide(installation.target_as_a_person(), now=datetime.now(UTC))
         mark = installation.comment()
     assert (held.report["outcome"], *(word for word in said[1:] if word in held.report["error"])) == said
     assert "ROLLING BACK" not in caplog.text
@@ -155,14 +149,15 @@ def test_a_decision_of_people_stands_although_a_run_was_going_on(
     assert installation.leftovers() == []
 
 
+@pytest.mark.parametrize(("instant", "tables"), [("in_place.locked", "false"), ("tables.locked", "true")])
 def test_a_promotion_waits_for_a_run_that_replaces_the_database_just_now_and_says_so(
-    installation: Installation,
+    installation: Installation, instant: str, tables: str
 ) -> None:
-    with held_at(installation, "in_place.locked", RESTORE_METHOD="in_place") as held:
+    with held_at(installation, instant, RESTORE_METHOD="in_place", CHANGED_TABLES_ONLY=tables) as held:
         with pytest.raises(BackupError, match=r"a run has been replacing the database .* type this again then, or end"):
-            stewardship.promote(target_of(installation), now=datetime.now(UTC), patience_s=0.2)
+            stewardship.promote(installation.target_as_a_person(), now=datetime.now(UTC), patience_s=0.2)
         held.go_on()
-        stewardship.promote(target_of(installation), now=datetime.now(UTC))
+        stewardship.promote(installation.target_as_a_person(), now=datetime.now(UTC))
     assert "promoted" in str(installation.comment())
 
 
@@ -214,7 +209,7 @@ def test_a_late_write_to_what_was_replaced_is_kept_although_people_decided_about
         held.go_on()
         while not gate.with_name("published.reached").exists():
             time.sleep(0.01)
-        decide(target_of(installation), now=datetime.now(UTC))
+        decide(installation.target_as_a_person(), now=datetime.now(UTC))
         monkeypatch.delenv("RNS_FAULT")
         gate.touch()
         assert held.report["outcome"] == outcome, held.report["error"]

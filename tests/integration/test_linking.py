@@ -12,10 +12,8 @@ import pyrage
 import pytest
 
 from tasks.engine import stewardship
-from tasks.engine.connections import Server
 from tasks.engine.examining import demand_whole
 from tasks.engine.progress import Progress
-from tasks.engine.watch import Watch
 from tests.support import oracle
 from tests.support.held import held_at
 from tests.support.installation import CHANGES, Installation, ask, installed, tell
@@ -28,11 +26,6 @@ SCHEMA = """
     CREATE MATERIALIZED VIEW counted AS SELECT count(*) FROM users;
 """
 WRITE = "UPDATE users SET display_name = 'written by somebody' WHERE id = 4"
-
-
-@pytest.fixture(params=["swap", "in_place"])
-def method(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
 
 
 @pytest.fixture
@@ -48,11 +41,6 @@ def installation(
 
 def dump_of(installation: Installation, kind: str, report: dict[str, Any]) -> Path:
     return installation.backup_dir / str(report[f"{kind}_dump"]["file"])
-
-
-def target_of(installation: Installation) -> Server:
-    url = installation.settings().target
-    return Server(role="target", url=url, application_name="test", watch=Watch("test", 60))
 
 
 def newest(installation: Installation) -> Path:
@@ -159,7 +147,7 @@ def test_neither_another_form_nor_another_memory_nor_a_key_of_others_nor_the_set
     assert installation.copied(**compressed)["safety_dump"]["same_as"].endswith(".sql.zst")
     installation.copied(ENCRYPT_TO=key)
     assert installation.copied(ENCRYPT_TO=key)["safety_dump"]["same_as"] is None
-    stewardship.adopt(target_of(installation), now=datetime.now(UTC))
+    stewardship.adopt(installation.target_as_a_person(), now=datetime.now(UTC))
     assert installation.copied()["safety_dump"]["same_as"] is None
 
 

@@ -15,6 +15,7 @@ from tasks.engine.watch import Watch
 from tests.bench.wire import Wire
 from tests.integration.content_support import NewDatabase
 from tests.support.installation import ask as ask_server
+from tests.support.installation import tell
 from tests.support.workers import wait_until
 from worker.demo.servers import PostgresServer
 
@@ -187,6 +188,23 @@ def test_questions_are_asked_together_and_one_that_is_refused_costs_its_own_answ
 def test_a_question_that_must_be_answered_is_refused_with_the_servers_words(server: Server) -> None:
     with pytest.raises(BackupError, match="division by zero"), server.open() as connection:
         ask(connection, "SELECT 'a'", must=["SELECT 1", REFUSED])
+
+
+def test_a_session_that_was_opened_ahead_has_its_settings_while_it_waits(
+    server: Server, source_server: PostgresServer
+) -> None:
+    """Else the server's own idle_session_timeout would end it."""
+    sent = f"SELECT query FROM pg_stat_activity WHERE application_name = '{server.application_name}'"
+
+    def last() -> str:
+        return "".join(query for (query,) in ask_server(source_server.dsn(), sent))
+
+    for repeatable in (False, True):
+        with opened_ahead(server, server.url.dbname, repeatable=repeatable) as opened:
+            wait_until(lambda: "SET idle_session_timeout = 0" in last(), "the settings to be sent")
+            tell(source_server.dsn(server.url.dbname), f"CREATE TABLE made_{repeatable} AS SELECT 1")
+            with opened() as connection:  # its snapshot is that of its first question, not of its settings
+                assert connection.exec_driver_sql(f"SELECT count(*) FROM public.made_{repeatable}").scalar_one() == 1
 
 
 def test_a_session_that_was_opened_ahead_is_closed_whether_it_was_used_or_not(

@@ -1,10 +1,9 @@
 """Runs against a copy that holds everything already: nothing is loaded, and nothing that was written there is lost."""
 
 import json
-import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +11,7 @@ import psycopg2
 import pytest
 
 from tasks.engine import stewardship
-from tasks.engine.connections import Server
-from tasks.engine.watch import Watch
-from tests.support.held import held_at
 from tests.support.installation import Installation, ask, installed, tell
-from tests.support.workers import gate, has_come, wait_until
 from worker.demo.servers import PostgresServer, ValkeyServer
 
 # What each of the cases below changes, and what no proof looks at.
@@ -26,8 +21,6 @@ SCHEMA = """
     CREATE TABLE parts (kind text CHECK (kind IN ('a', 'b'))) PARTITION BY LIST (kind);
     CREATE TABLE parts_a PARTITION OF parts FOR VALUES IN ('a'); INSERT INTO parts VALUES ('a');
 """
-WRITE = "SET TRANSACTION READ WRITE; UPDATE users SET display_name = 'written by somebody' WHERE id = 4"
-WRITTEN = "SELECT count(*) FROM users WHERE display_name = 'written by somebody'"
 LOADING = (
     "CREATE DATABASE",
     "CREATE TABLE",
@@ -38,11 +31,6 @@ LOADING = (
     "EXCLUSIVE MODE",
 )
 Method = str
-
-
-@pytest.fixture(params=["swap", "in_place"])
-def method(request: pytest.FixtureRequest) -> Method:
-    return str(request.param)
 
 
 @pytest.fixture
@@ -75,11 +63,6 @@ def lasting(
 
 def way(report: dict[str, Any]) -> tuple[str, str]:
     return report["way"], report["way_reason"]
-
-
-def target_of(installation: Installation) -> Server:
-    url = installation.settings().target
-    return Server(role="target", url=url, application_name="test", watch=Watch("test", 60))
 
 
 @contextmanager
@@ -187,40 +170,10 @@ def test_a_materialised_view_is_computed_again_by_each_run(installation: Install
 
 def test_an_adopted_database_and_one_that_the_operator_wants_loaded_are_loaded(installation: Installation) -> None:
     installation.copied()
-    stewardship.adopt(target_of(installation), now=datetime.now(UTC))
+    stewardship.adopt(installation.target_as_a_person(), now=datetime.now(UTC))
     assert "was adopted on" in way(installation.copied())[1]
     assert way(installation.copied(FULL_RUNS="true")) == ("swap", "FULL_RUNS asks for it")
     assert installation.copied()["way"] == "unchanged"
-
-
-def days_pass(installation: Installation, days: int) -> None:
-    """All that the journal knows of began so much earlier."""
-    with closing(sqlite3.connect(installation.backup_dir / "journal.sqlite3")) as journal, journal:
-        for run_id, began in journal.execute("SELECT run_id, started_at FROM rns_runs").fetchall():
-            earlier = datetime.fromisoformat(began) - timedelta(days=days)
-            journal.execute(
-                "UPDATE rns_runs SET started_at = ? WHERE run_id = ?",
-                [earlier.isoformat(timespec="microseconds"), run_id],
-            )
-
-
-def test_one_run_in_seven_days_does_everything_anew(installation: Installation) -> None:
-    installation.copied()
-    days_pass(installation, 5)
-    assert installation.copied()["way"] == "unchanged"
-    installation.on_source("UPDATE users SET display_name = 'x' WHERE id = 3")
-    days_pass(installation, 1)
-    assert installation.copied()["way"] == "swap"  # all is loaded, but by a kept schema and with a linked safety backup
-    days_pass(installation, 1)
-    assert installation.copied(FULL_RUN_DAYS="0")["way"] == "unchanged"
-    report = installation.copied()
-    assert report["way"] == "swap"
-    said = "one run in 7 days does everything anew (FULL_RUN_DAYS), and the last one that did was on "
-    assert report["way_reason"].startswith(said)
-    assert not any("schema of" in each or "same file" in each for each in report["dump_ways"].values())
-    assert installation.copied()["way"] == "unchanged"
-    days_pass(installation, -3650)  # a clock was wrong, and was put right
-    assert installation.copied()["way_reason"].endswith("(FULL_RUN_DAYS), and none is known that did")
 
 
 def test_owners_and_privileges_count_where_they_are_kept(installation: Installation) -> None:
@@ -271,121 +224,3 @@ def test_refusing_ordinary_writes_is_switched_on_and_off_although_nothing_is_loa
         with closing(psycopg2.connect(installation.target)) as connection, connection.cursor() as cursor:
             cursor.execute("SHOW transaction_read_only")
             assert cursor.fetchone() == ("on" if read_only == "true" else "off",)
-
-
-@pytest.mark.parametrize("instant", ["check_guards.done", "publish.before", "publish.after", "verify_target.middle"])
-def test_what_somebody_writes_meanwhile_stays_and_holds_this_run_and_the_next(
-    installation: Installation, method: Method, instant: str
-) -> None:
-    installation.copied(RESTORE_METHOD=method)
-    mark = installation.comment()
-    with held_at(installation, instant, RESTORE_METHOD=method, COPY_READ_ONLY="true") as held:
-        installation.on_target(WRITE)
-    report = held.report
-    if instant == "verify_target.middle":  # its snapshot was taken before: what is written later is the next run's
-        assert (report["outcome"], report["way"]) == ("succeeded", "unchanged")
-    else:
-        assert (report["outcome"], report["way"]) == ("held", "unchanged"), report["error"]
-        for word in ("table public.users: some of its 57 rows", "nothing was overwritten", "adopt", "promote"):
-            assert word in report["error"]
-        assert installation.comment() == mark
-        installation.on_target("DELETE FROM users WHERE false")  # as open to writes as before
-    assert ask(installation.target, WRITTEN) == [(1,)]
-    assert list(installation.backup_dir.glob("backup_rejected_*")) == []
-    assert installation.leftovers() == []
-    after = installation.run_here(RESTORE_METHOD=method)
-    assert (after["outcome"], "was written to since" in after["error"]) == ("held", True)
-    assert ask(installation.target, WRITTEN) == [(1,)]
-    stewardship.adopt(target_of(installation), now=datetime.now(UTC))
-    assert installation.copied(RESTORE_METHOD=method)["way"] == method
-    assert installation.differences() == []
-
-
-@pytest.mark.parametrize("instant", ["check_guards.done", "publish.after", "rollback.begin"])
-@pytest.mark.parametrize("decision", ["promote", "adopt"])
-def test_what_people_decide_meanwhile_stands(
-    installation: Installation,
-    monkeypatch: pytest.MonkeyPatch,
-    instant: str,
-    decision: str,
-) -> None:
-    installation.copied()
-    with held_at(installation, "check_guards.done") as held:
-        if instant == "rollback.begin":  # which asks for a reason to roll back
-            installation.on_target(WRITE)
-        if instant != "check_guards.done":
-            path = gate(installation, "decided")
-            monkeypatch.setenv("RNS_FAULT", f"{instant}=wait:{path}")
-            held.go_on()
-            wait_until(lambda: has_come(path) or held.is_over, f"the run to reach {instant}")
-        getattr(stewardship, decision)(target_of(installation), now=datetime.now(UTC))
-        monkeypatch.delenv("RNS_FAULT")
-        (installation.home / "decided.gate").touch()
-        decided = installation.comment()
-        held.go_on()
-        report = held.report
-    if (decision, instant) == ("promote", "publish.after"):  # the copy is this run's, and equal
-        assert report["outcome"] == "succeeded"
-    else:
-        said = {"promote": ("held", "was promoted on"), "adopt": ("failed", "was adopted on")}[decision]
-        assert (report["outcome"], said[1] in report["error"]) == (said[0], True), report["error"]
-    assert installation.comment() == decided
-    assert installation.leftovers() == []
-
-
-@pytest.mark.parametrize(
-    ("instant", "outcome"),
-    [
-        ("restore_target.begin", "failed"),
-        ("publish.before", "rolled_back"),
-        ("publish.after", "succeeded"),
-        ("verify_target.begin", "succeeded"),
-        ("verified.before_journal", "succeeded"),
-        ("finish.begin", "succeeded"),
-    ],
-)
-def test_a_run_that_fails_on_the_way_ends_true_and_the_next_one_works(
-    lasting: Installation, monkeypatch: pytest.MonkeyPatch, method: Method, instant: str, outcome: str
-) -> None:
-    before, mark = lasting.fingerprint(), lasting.comment()
-    monkeypatch.setenv("RNS_FAULT", f"{instant}=raise")
-    report = lasting.run_here(RESTORE_METHOD=method)
-    monkeypatch.delenv("RNS_FAULT")
-    assert (report["outcome"], report.get("way", "unchanged")) == (outcome, "unchanged"), report["error"]
-    assert lasting.fingerprint() == before
-    renewed = json.loads(lasting.comment() or "")["run_id"] == report["run_id"]
-    assert renewed if outcome == "succeeded" else lasting.comment() == mark
-    assert lasting.leftovers() == []
-
-
-def test_somebody_elses_copy_made_meanwhile_is_left_alone(
-    lasting: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with held_at(lasting, "publish.before") as held:
-        monkeypatch.delenv("RNS_FAULT")
-        theirs = lasting.run_here(BACKUP_DIR=str(tmp_path / "elsewhere"))
-        assert theirs["outcome"] == "succeeded"
-    assert (held.report["outcome"], "only one installation" in held.report["error"]) == ("failed", True)
-    assert json.loads(lasting.comment() or "")["run_id"] == theirs["run_id"]
-    report = lasting.copied()  # whose journal does not know which dump that copy was made of
-    assert way(report) == ("swap", "the dump's text is not the last one's, and only what is loaded is proved")
-
-
-def test_a_target_that_was_away_while_it_was_verified_is_no_reason_to_undo_anything(
-    lasting: Installation, caplog: pytest.LogCaptureFixture
-) -> None:
-    with held_at(lasting, "verify_target.begin") as held, caplog.at_level("INFO"):
-        lasting.target_server.stop()
-        held.go_on()
-        wait_until(lambda: "the verification waits" in caplog.text, "the verification to wait")
-        lasting.target_server.start()
-    assert (held.report["outcome"], held.report["way"]) == ("succeeded", "unchanged")
-    assert "ROLLING BACK" not in caplog.text
-
-
-def test_a_crash_that_empties_unlogged_tables_meanwhile_is_nobodys_write(lasting: Installation) -> None:
-    with held_at(lasting, "verify_target.begin") as held:
-        lasting.on_target("DELETE FROM scratch")  # as recovery does
-    assert (held.report["outcome"], held.report["way"]) == ("succeeded", "unchanged")
-    assert lasting.copied()["way"] == "swap"
-    assert lasting.differences() == []

@@ -16,7 +16,9 @@ import psycopg2
 import redis
 
 from config.settings import Settings, load_settings
+from tasks.engine.connections import Server
 from tasks.engine.lease import open_lease
+from tasks.engine.watch import Watch
 from tasks.means import Means, open_means
 from tests.support import oracle
 from worker.demo.servers import PostgresBinaries, PostgresServer, ValkeyServer
@@ -132,6 +134,15 @@ class Installation:
             "BACKUP_DIR": str(self.backup_dir),
             **self.extra,
         }
+
+    def target_as_a_person(self) -> Server:
+        """As adopt and promote reach it."""
+        return Server(
+            role="target",
+            url=self.settings().target,
+            application_name="a person",
+            watch=Watch("a person's command", 60),
+        )
 
     def settings(self, **others: str) -> Settings:
         return load_settings({**self.environment, **others}, None)

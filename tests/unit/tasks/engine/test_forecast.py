@@ -20,14 +20,18 @@ LIMITS_S = dict.fromkeys(STEP_TITLES, 300.0)
 NEAR = Size(size_bytes=300 * MB, tables=12, round_trip_s=0.0005)
 
 
+def takes(step: dict[str, Any], seconds: float) -> None:
+    for phase in step["phases"]:
+        phase["seconds"] *= 0.99 * seconds / step["seconds"]  # a step does a little besides
+    step["seconds"] = seconds
+
+
 def a_run(number: int, *, seconds: float = 10.0, outcome: str = "succeeded", **others: Any) -> PastRun:
     """The number-th newest; each of its steps took so long, for a database of 100 MB at each side."""
     report = a_report(NOW - timedelta(hours=12 * number), outcome, number=100 - number)
     report |= {role: {"size_bytes": 100 * MB} for role in ("source", "target")} | others
     for step in report["steps"]:
-        for phase in step["phases"]:
-            phase["seconds"] *= 0.99 * seconds / step["seconds"]  # a step does a little besides
-        step["seconds"] = seconds
+        takes(step, seconds)
     return from_report(report | {"duration_seconds": seconds * len(report["steps"]) + 2})
 
 
@@ -114,7 +118,7 @@ def told(one: Any, reports: list[Any], **limits_s: float) -> list[tuple[str, str
 def report(**seconds: float) -> dict[str, Any]:
     made = a_report(NOW)
     for step in made["steps"]:
-        step["seconds"] = seconds.get(step["name"], 1.0)
+        takes(step, seconds.get(step["name"], 1.0))
     return made | {"duration_seconds": sum(step["seconds"] for step in made["steps"])}
 
 

@@ -6,8 +6,8 @@ FROM ${PYTHON_IMAGE} AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /build
 
-# pg_dump of every major that Neon offers: one older than its server refuses, and the backup of an old target is best
-# written by its own major. Debian has only one of them. Of each, what a client needs: some 2 MB.
+# pg_dump of every major that Neon offers: one older than its server refuses, the newest asks least, and where it writes
+# the rows too its server's own is best. Debian has only one of them. Of each, what a client needs: some 2 MB.
 COPY deploy/postgresql-clients clients
 RUN set -eu; \
     for file in clients/*.txt; do \

@@ -93,7 +93,7 @@ def demand_source_is_no_copy(source: dict[str, Any], target: dict[str, Any]) -> 
 
 def demand_clients(run: Run, source: dict[str, Any], target: dict[str, Any]) -> None:
     for what, server in (("source", source), ("target", target)):
-        client = choose_client(server["major"], bin_dir=run.settings.pg_bin_dir, what=what)
+        client = choose_client(server["major"], bin_dir=run.settings.pg_bin_dir, what=what, schema_only=True)
         server["client"] = client.version
         log.info(
             "%s server PostgreSQL %s, pg_dump %s from %s",

@@ -13,6 +13,7 @@ from pathlib import Path
 from tasks.engine.errors import NoClient
 
 _WHOLE_SINCE = 15
+_FEW_QUESTIONS_SINCE = 18  # of older ones each table costs at least one
 _LOCATIONS = (
     ("/usr/lib/postgresql", "*/bin"),  # Debian, Ubuntu
     ("/usr", "pgsql-*/bin"),  # PostgreSQL's own packages on Red Hat's systems
@@ -37,16 +38,18 @@ class Client:
         return path if os.access(path, os.X_OK) else None
 
 
-def choose_client(server_major: int, *, bin_dir: Path | None, what: str) -> Client:
+def choose_client(server_major: int, *, bin_dir: Path | None, what: str, schema_only: bool = False) -> Client:
     """The pg_dump whose major is the smallest that is at least the server's, but not 14 where there is a newer one.
 
-    The nearest one writes what the other server is likeliest to understand. NoClient when all are older.
+    The nearest one writes what the other server is likeliest to understand. schema_only: for a dump of which it need
+    not write the rows, the smallest that asks few questions. NoClient when all are older.
     """
     clients = find_clients(bin_dir)
     fitting = [client for client in clients if client.major >= server_major]
     if fitting:
         # pg_dump 14 leaves out the comment on public and that an unlogged table's identity sequence is logged.
-        return min(fitting, key=lambda client: (client.major < _WHOLE_SINCE, client.major))
+        enough = _FEW_QUESTIONS_SINCE if schema_only else _WHOLE_SINCE
+        return min(fitting, key=lambda client: (client.major < enough, client.major < _WHOLE_SINCE, client.major))
     found = ", ".join(sorted({f"{c.version} in {c.path.parent}" for c in clients})) or "none"
     where = f"PG_BIN_DIR ({bin_dir})" if bin_dir else "this machine"
     raise NoClient(

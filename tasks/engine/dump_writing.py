@@ -40,6 +40,7 @@ class Asked:
     server: Server
     server_major: int
     client: Client
+    client_for_rows: Client  # for a dump of which pg_dump must write the rows too
     snapshot: str
     encoding: str
     keep_owners: bool
@@ -54,6 +55,7 @@ class Written:
     """How a dump was written; rows_at: where the rows begin and end in its text, where that is known."""
 
     way: str
+    client_version: str
     rows_at: tuple[int, int] | None = None
 
 
@@ -95,11 +97,13 @@ def write_dump(run: Run, asked: Asked, part: Path) -> Written:
                 reason = str(error)
             else:
                 return Written(
-                    way=BY_COPY + (f", the schema of {asked.kept.file}" if asked.kept else ""), rows_at=rows_at
+                    way=BY_COPY + (f", the schema of {asked.kept.file}" if asked.kept else ""),
+                    client_version=asked.client.version,
+                    rows_at=rows_at,
                 )
         log.info("pg_dump writes the rows too: %s", reason, extra={"event": "dump_way"})
         _write_by_pg_dump(run, asked, part, credentials)
-        return Written(way=f"{BY_PG_DUMP}: {reason}")
+        return Written(way=f"{BY_PG_DUMP}: {reason}", client_version=asked.client_for_rows.version)
 
 
 def dump_command(asked: Asked, *, file: Path | None, excluding: str | None = None) -> list[str]:
@@ -108,7 +112,7 @@ def dump_command(asked: Asked, *, file: Path | None, excluding: str | None = Non
     excluding: the pattern of names whose rows and values it does not write; without one it tells its progress.
     """
     command = [
-        str(asked.client.path),
+        str((asked.client_for_rows if excluding is None else asked.client).path),
         "--format=plain",
         *([] if file is None else [f"--file={file}"]),
         f"--snapshot={asked.snapshot}",
@@ -155,7 +159,7 @@ def write_rows_by_copy(
             script=script,
             env=tool_environment(credentials),
         )
-        return write_joined(programs, listing, out, watch=watch, progress=progress)
+        return write_joined(programs, listing, out, server_major=asked.server_major, watch=watch, progress=progress)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +111,10 @@ def _dump(
     ):
         seen(snapshot.before)
         major = snapshot.server_major
-        client = choose_client(major, bin_dir=run.settings.pg_bin_dir, what=kind if kind == "source" else "target")
+        choose = partial(
+            choose_client, major, bin_dir=run.settings.pg_bin_dir, what=kind if kind == "source" else "target"
+        )
+        client = choose(schema_only=True)
         described = {
             **_describe(snapshot, kind),  # before the reading begins: the session serves one thread at a time
             "client_version": client.version,
@@ -127,6 +131,7 @@ def _dump(
             server=server,
             server_major=major,
             client=client,
+            client_for_rows=choose(),
             snapshot=snapshot.name,
             encoding=described["properties"]["encoding"],
             keep_owners=keep_owners,
@@ -144,7 +149,7 @@ def _dump(
             part=part,
             final=final,
             content=content,
-            described={**described, "rows_at": written.rows_at},
+            described={**described, "client_version": written.client_version, "rows_at": written.rows_at},
         )
     except DumpRefused:
         distrust(run)

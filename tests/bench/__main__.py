@@ -24,6 +24,7 @@ from tests.bench.show import summary
 from tests.bench.stage import Stage, staged
 from tests.bench.steps import profile
 from tests.faults.document import commit
+from tests.support.majors import binaries_of
 from worker.demo.servers import find_postgres
 
 _QUICK = """
@@ -49,7 +50,7 @@ def main() -> int:
     _listen(plan)
     status = 0
     try:
-        with staged(find_postgres()) as stage:
+        with staged(binaries_of(plan.postgres) if plan.postgres else find_postgres()) as stage:
             _play(plan, stage, figures, tell)
     except Stopped as stopped:
         tell(f"{stopped}: what was not measured is not in the tables; nothing is left behind")
@@ -75,21 +76,21 @@ def _play(plan: Plan, stage: Stage, figures: Figures, tell: Callable[[str], None
         stage.drop(source)
     if plan.tables:
         data = data_sets()["T"]
-        figures.sections["T"] = _section(data, 0)
+        figures.sections["T"] = _section(stage, data, 0)
         try_many_tables(stage, figures, data, tell)
 
 
 def _built(stage: Stage, figures: Figures, data: DataSet, tell: Callable[[str], None]) -> str:
     source = stage.build(data)
     size_bytes = stage.size_bytes(source)
-    figures.sections[data.name] = _section(data, size_bytes)
+    figures.sections[data.name] = _section(stage, data, size_bytes)
     tell(f"{data.name} is built: {size_bytes / 2**20:.0f} MB")
     return source
 
 
-def _section(data: DataSet, size_bytes: int) -> Section:
+def _section(stage: Stage, data: DataSet, size_bytes: int) -> Section:
     words = [word for before, word in pairwise(["", *sys.argv[1:]]) if "--page" not in {before, word}]
-    postgres = ".".join(map(str, find_postgres().version))
+    postgres = ".".join(map(str, stage.source.binaries.version))
     return Section(
         data=data.name,
         says=data.says,

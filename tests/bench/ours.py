@@ -64,7 +64,7 @@ def installed(stage: Stage, route: Route, source: str, **settings: str) -> Itera
             source_name=source,
             target_name=target,
             home=home,
-            extra={**_LIMITS, **settings},
+            extra={**_LIMITS, "PG_BIN_DIR": str(stage.source.binaries.bin_dir), **settings},
         )
 
 

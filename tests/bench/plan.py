@@ -10,6 +10,7 @@ from tests.bench.figures import CASES
 from tests.bench.ours import ENGINE, WORKER
 from tests.bench.peers import PEERS
 from tests.bench.playing import Match
+from tests.support.majors import MAJORS
 
 PAGE = Path(__file__).parents[2] / "docs" / "performance.md"
 _OURS = (WORKER, ENGINE)
@@ -22,7 +23,7 @@ _ROUNDS = 5
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """matches: of each data set, in this order; tables: also the trial of T; idle: also the look at what happens
-    between runs; at_most_s: then it is cut; page: written when it ends."""
+    between runs; at_most_s: then it is cut; page: written when it ends; postgres: the major, else what is there."""
 
     matches: dict[str, list[Match]]
     tables: bool
@@ -31,6 +32,7 @@ class Plan:
     quick: bool
     page: Path | None
     profile: bool
+    postgres: int | None
 
 
 def read_plan(words: Sequence[str] | None, absent: Sequence[str]) -> Plan:
@@ -50,6 +52,7 @@ def read_plan(words: Sequence[str] | None, absent: Sequence[str]) -> Plan:
         quick=quick,
         page=page,
         profile=options.profile,
+        postgres=options.postgres,
     )
 
 
@@ -100,6 +103,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--cases", type=_names(CASES), metavar="CASE,CASE", help=f"of {', '.join(CASES)}: ours only")
     parser.add_argument("--wire", type=_numbers, metavar="MS,MS", help="round trips; 0 is local")
     parser.add_argument("--rounds", type=int, metavar="N", help=f"{_ROUNDS} when not given")
+    parser.add_argument(
+        "--postgres", type=int, choices=MAJORS, help="servers and all programs of this major, fetched if need be"
+    )
     parser.add_argument("--profile", action="store_true", help="each step's round trips, and the costliest statements")
     parser.add_argument("--page", type=Path, metavar="FILE", help="write it, whatever was chosen")
     return parser

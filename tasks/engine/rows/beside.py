@@ -46,7 +46,13 @@ def psql_command(path: Path) -> list[str]:
 
 
 def write_joined(
-    programs: Programs, listing: Listing, out: BinaryIO, *, watch: Watch, progress: Callable[[int], None]
+    programs: Programs,
+    listing: Listing,
+    out: BinaryIO,
+    *,
+    server_major: int,
+    watch: Watch,
+    progress: Callable[[int], None],
 ) -> tuple[int, int]:
     """The whole dump into `out`; where one of the two fails the other is ended. Returns where the rows begin and end.
 
@@ -68,7 +74,7 @@ def write_joined(
         _reading(pool, programs.psql, programs.env, both, stdin=programs.script.fileno()) as (rows, rows_written),
     ):
         try:
-            text = Text(schema, listing)
+            text = Text(schema, listing, server_major=server_major)
             begin = _write(out, text.before())
             end = begin
             if text.found:

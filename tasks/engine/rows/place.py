@@ -11,6 +11,7 @@ _EDGE = b"--\n"
 _COMMENT = re.compile(rb"-- (?:Data for )?Name: (.*); Type: ([A-Z ]+); Schema: (.*); Owner: .*\n")
 _TRAILER = b"-- PostgreSQL database dump complete\n"
 _BLOCK_BYTES = 1 << 18
+_SINCE_17 = b"SET transaction_timeout = 0;\n"
 # The sections of pg_dump 14 to 18. A comment and a security label stand behind what they are about.
 _BEFORE = frozenset(
     b"ACCESS METHOD|AGGREGATE|BLOB|CAST|COLLATION|COMMENT|CONVERSION|DEFAULT|DOMAIN|EXTENSION|FOREIGN DATA WRAPPER|"
@@ -26,12 +27,16 @@ _BEHIND = frozenset(
 
 
 class Text:
-    """pg_dump's output as it comes: first up to the rows' place, then the rest."""
+    """pg_dump's output as it comes: first up to the rows' place, then the rest.
 
-    def __init__(self, stream: BinaryIO, listing: Listing) -> None:
+    A setting that the dumped server does not know is left out: nobody could load the file there by hand.
+    """
+
+    def __init__(self, stream: BinaryIO, listing: Listing, *, server_major: int) -> None:
         self.found = False
         self._stream = stream
         self._held = b""
+        self._unknown = {_SINCE_17} if server_major < 17 else set()
         self._created: set[tuple[bytes, bytes]] = set()
         self._expected = {(_on_one_line(schema), _on_one_line(name)) for schema, name in listing.created}
 
@@ -39,6 +44,8 @@ class Text:
         """Its lines up to the place; LeftToPgDump where that is not understood. `found` is false when it ends early."""
         lexer, inside, edge = StatementLexer(), False, b""
         for line in self._stream:
+            if not inside and line in self._unknown:
+                continue
             if inside or not (line.startswith((b"--", b"\\")) or line == b"\n"):
                 inside = self._goes_on(lexer, line, inside=inside)
             elif edge and self._is_behind(line):

@@ -40,6 +40,17 @@ def test_the_folder_may_hold_one_for_each_major_and_the_nearest_is_taken(tmp_pat
     assert [choose_client(major, bin_dir=tmp_path, what="source").major for major in (14, 16, 17)] == [15, 16, 18]
 
 
+def test_for_the_schema_alone_one_is_preferred_that_asks_few_questions(tmp_path: Path) -> None:
+    for major in (14, 15, 16, 17):
+        install(tmp_path / str(major) / "bin", f"{major}.1")
+    chosen = [choose_client(major, bin_dir=tmp_path, what="source", schema_only=True).major for major in (14, 16, 17)]
+    assert chosen == [15, 16, 17]
+    for major in (18, 19):
+        install(tmp_path / str(major) / "bin", f"{major}.1")
+    assert choose_client(14, bin_dir=tmp_path, what="source", schema_only=True).major == 18
+    assert choose_client(14, bin_dir=tmp_path, what="source").major == 15
+
+
 def test_pg_dump_14_leaves_things_out_and_is_taken_only_where_there_is_no_newer_one(tmp_path: Path) -> None:
     install(tmp_path / "14" / "bin", "14.23")
     assert choose_client(14, bin_dir=tmp_path, what="source").major == 14

@@ -29,7 +29,7 @@ def joined(folder: Path, *, pg_dump: str, psql: str, into: io.BufferedWriter) ->
             script=script,
             env={"PATH": os.environ["PATH"]},
         )
-        write_joined(programs, NOTHING, into, watch=watch, progress=lambda _: None)
+        write_joined(programs, NOTHING, into, server_major=17, watch=watch, progress=lambda _: None)
 
 
 def test_the_rows_stand_where_they_belong_whoever_is_faster(tmp_path: Path) -> None:

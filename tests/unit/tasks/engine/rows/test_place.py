@@ -16,8 +16,9 @@ def entry(kind: str, name: str, statement: str = "", schema: str = "public") -> 
     return f"{comment}{statement or f'CREATE {kind} {name};'}\n\n\n".encode()
 
 
-def text_of(dump: bytes, *created: tuple[bytes, bytes]) -> Text:
-    return Text(io.BytesIO(dump), Listing(tables=(), sequences=(), views=(), created=frozenset(created)))
+def text_of(dump: bytes, *created: tuple[bytes, bytes], server_major: int = 17) -> Text:
+    listing = Listing(tables=(), sequences=(), views=(), created=frozenset(created))
+    return Text(io.BytesIO(dump), listing, server_major=server_major)
 
 
 T = (b"public", b"t")
@@ -48,6 +49,14 @@ def test_what_only_looks_like_a_comment_of_pg_dump_is_none(body: str) -> None:
     text = text_of(head + entry("INDEX", "t_a_idx") + TRAILER, T)
     assert b"".join(text.before()) == head
     assert b"".join(text.rest()) == entry("INDEX", "t_a_idx") + TRAILER
+
+
+def test_a_setting_that_the_server_does_not_know_is_left_out_and_no_line_of_a_body() -> None:
+    line = "SET transaction_timeout = 0;\n"
+    body = entry("FUNCTION", "f", f"CREATE FUNCTION f() AS $$\n{line}$$;")
+    dump = HEAD + line.encode() + body + TRAILER
+    assert b"".join(text_of(dump, server_major=16).before()) == HEAD + body
+    assert b"".join(text_of(dump, server_major=17).before()) == HEAD + line.encode() + body
 
 
 def test_a_text_that_ends_early_has_no_place_for_rows() -> None:

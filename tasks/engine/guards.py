@@ -17,6 +17,7 @@ from tasks.engine.content import (
     is_empty,
     statistics,
 )
+from tasks.engine.database_properties import properties_from, read_properties
 from tasks.engine.errors import DumpRefused, Held
 from tasks.engine.faultpoints import fault_point
 from tasks.engine.grants import grants_to_json, read_grants
@@ -176,6 +177,14 @@ def demand_same_rights(connection: Connection, before: str | None, database: str
     """Held when somebody gave or took rights in the connection's database since. before: as a manifest has them."""
     if before is not None and grants_to_json(read_grants(connection)) != before:
         raise Held(written_meanwhile(database, "owners and privileges", told=told))
+
+
+def demand_same_properties(
+    connection: Connection, name: str, before: Mapping[str, Any], database: str, *, told: str
+) -> None:
+    """Held when somebody set something for the database `name` since, which a rename leaves behind."""
+    if read_properties(connection, name) != properties_from(before):
+        raise Held(written_meanwhile(database, "the database's own settings, owner or rights", told=told))
 
 
 def written_meanwhile(database: str, what: str, *, told: str) -> str:

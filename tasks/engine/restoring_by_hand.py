@@ -185,7 +185,7 @@ def _bears_identity(run: Run, manifest: Manifest) -> bool:
 def _verify(run: Run, what: Prospect, safety: Manifest | None) -> None:
     """Once more through the database's own address; what is not right has no place there."""
     try:
-        look_at_previous(run, what.content, what.grants)
+        look_at_previous(run, what.content, what.grants, what.properties)
         run.progress.begin("verifying")
         with run.target.open(repeatable=True) as connection:
             manifest = what.manifest

@@ -2,9 +2,10 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 from sqlalchemy.engine import Connection
 
@@ -19,7 +20,13 @@ from tasks.engine.content import (
 )
 from tasks.engine.errors import FenceBroken, Held, NotEqual, ServerUnreachable
 from tasks.engine.faultpoints import fault_point
-from tasks.engine.guards import NOT_OVERWRITTEN, demand_same_rights, demand_unwritten, written_meanwhile
+from tasks.engine.guards import (
+    NOT_OVERWRITTEN,
+    demand_same_properties,
+    demand_same_rights,
+    demand_unwritten,
+    written_meanwhile,
+)
 from tasks.engine.manifest import Manifest
 from tasks.engine.mark import TargetState, read_state
 from tasks.engine.proof import demand_equal
@@ -65,7 +72,8 @@ def confirm(run: Run, source: Manifest, safety: Manifest, *, unlogged: bool) -> 
     """
     run.progress.begin("verifying")
     with _target_read(run, privileges=source.privileges) as read:
-        _demand_previous_unwritten(run, safety.content, None if run.settings.keep_owners else safety.grants)
+        rights = None if run.settings.keep_owners else safety.grants
+        _demand_previous_unwritten(run, safety.content, rights, safety.properties)
         connection, content = read()
         fault_point("verify_target.middle")
         verified = Verified(stats=statistics(content, run.settings.stats_tables))
@@ -106,16 +114,16 @@ def _demand_our_mark(run: Run, connection: Connection) -> None:
         )
 
 
-def look_at_previous(run: Run, expected: Content, rights: str | None) -> None:
+def look_at_previous(run: Run, expected: Content, rights: str | None, properties: Mapping[str, Any]) -> None:
     """Nobody can write to the replaced database now; Held when somebody did, before it was replaced.
 
-    rights: in it, as a manifest has them; none where they were not to be kept.
+    rights: in it, as a manifest has them; none where they were not to be kept. properties: what it had of its own.
     """
     run.progress.begin("looking again at what was replaced")
-    _demand_previous_unwritten(run, expected, rights)
+    _demand_previous_unwritten(run, expected, rights, properties)
 
 
-def _demand_previous_unwritten(run: Run, expected: Content, rights: str | None) -> None:
+def _demand_previous_unwritten(run: Run, expected: Content, rights: str | None, properties: Mapping[str, Any]) -> None:
     told = "what was written is kept and the old content has its place again"
     if run.nothing_replaced or run.facts["method"] != "swap":
         return
@@ -125,6 +133,7 @@ def _demand_previous_unwritten(run: Run, expected: Content, rights: str | None) 
         with replace(run.target, read_only=True).open(run.previous_name, repeatable=True) as connection:
             demand_unwritten(read_content(connection), expected, run.target_name, told=told)
             demand_same_rights(connection, rights, run.target_name, told=told)
+            demand_same_properties(connection, run.previous_name, properties, run.target_name, told=told)
     except ServerUnreachable:
         if previous_state(run) is None:
             return

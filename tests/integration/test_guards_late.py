@@ -105,6 +105,35 @@ def test_a_right_that_somebody_gives_after_the_safety_backup_is_not_lost(
     assert installation.leftovers() == []
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "ALTER DATABASE {name} SET statement_timeout = '7s'",
+        "ALTER ROLE postgres IN DATABASE {name} SET work_mem = '7MB'",
+        "ALTER DATABASE {name} CONNECTION LIMIT 7",
+        "REVOKE CONNECT ON DATABASE {name} FROM public",
+    ],
+)
+def test_what_somebody_sets_for_the_database_after_the_safety_backup_is_not_lost(
+    installation: Installation, method: str, statement: str
+) -> None:
+    """in_place keeps the database, and what was set for it."""
+    own = f"""
+        SELECT datconnlimit, datacl::text, (SELECT array_agg(setconfig::text ORDER BY setrole)
+            FROM pg_db_role_setting WHERE setdatabase = d.oid)
+        FROM pg_database d WHERE datname = '{installation.target_name}'
+    """
+    before = ask(installation.target, own)
+    with held_at(installation, "check_guards.done", RESTORE_METHOD=method) as held:
+        installation.on_target(statement.format(name=installation.target_name))
+        wanted = ask(installation.target, own)
+    assert ask(installation.target, own) == wanted != before
+    assert held.report["outcome"] == ("held" if method == "swap" else "succeeded"), held.report["error"]
+    if method == "swap":
+        assert "(the database's own settings, owner or rights)" in held.report["error"]
+    assert installation.leftovers() == []
+
+
 def test_a_right_stays_where_only_what_differs_is_written(installation: Installation) -> None:
     with held_at(installation, "check_guards.done", CHANGED_TABLES_ONLY="true") as held:
         installation.on_target("GRANT SELECT ON users TO pg_monitor")

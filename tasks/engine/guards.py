@@ -54,11 +54,13 @@ def check_guards(run: Run, source: Manifest, safety: Manifest, mark: Mark | None
     shrink = measure_shrink(
         safety.content, source.content, tables=run.settings.stats_tables, max_percent=run.settings.max_shrink_percent
     )
+    accepted = _accepted(run)
     if shrink is not None:
         run.keep(shrink=asdict(shrink))
-        if not _accepted(run, shrink):
+        if accepted is None or not shrink.within(accepted):
             losses = describe_losses(safety.content, source.content)
-            reasons.append(_describe_shrink(shrink, losses, run.id, accepted=run.options.get("accept_shrink")))
+            by = run.options["accept_shrink"] if accepted else None
+            reasons.append(_describe_shrink(shrink, losses, run.id, accepted=by))
     fault_point("check_guards.middle")
     if reasons:
         raise Held("; ".join(reasons))
@@ -148,18 +150,23 @@ def measure_shrink(before: Content, after: Content, *, tables: Sequence[str], ma
     return Shrink(emptied=emptied, rows_before=rows_before, rows_after=rows_after)
 
 
-def _accepted(run: Run, shrink: Shrink) -> bool:
+def _accepted(run: Run) -> Shrink | None:
     """`--accept-shrink RUN` accepts what that held run showed, and no larger loss."""
     accepted = run.options.get("accept_shrink")
-    record = run.journal.run(accepted) if accepted else None
+    if not accepted:
+        return None
+    record = run.journal.run(accepted)
     shown: dict[str, Any] | None = record.facts.get("shrink") if record else None
-    return shown is not None and shrink.within(Shrink(**shown))
+    if shown is None:
+        run.warn(f"nothing was accepted: no run {accepted} that would have shrunk the copy is known here")
+        return None
+    return Shrink(**shown)
 
 
 def _describe_shrink(shrink: Shrink, losses: str, run_id: str, *, accepted: str | None) -> str:
     lost = ", ".join(f"{name} ({rows} rows in the backup, none in the source)" for name, rows in shrink.emptied.items())
     rows = f"all tables together: {shrink.rows_before} rows in the backup, {shrink.rows_after} in the source"
-    more = f"; this is more than run {accepted} showed, or no held run of that id is known here" if accepted else ""
+    more = f"; this is more than run {accepted} showed" if accepted else ""
     return (
         f"the copy would shrink: {lost + '; ' if lost else ''}{rows}{_in_brackets(losses)}{more}; somebody may have "
         "destroyed data, and the backup may now be the only copy; if that is right: railway-neon-sync run "

@@ -199,6 +199,18 @@ def test_an_accepted_loss_is_copied_and_does_not_accept_a_larger_one(installatio
     assert installation.differences() == []
 
 
+def test_a_run_that_is_not_known_accepts_nothing_and_that_is_said(installation: Installation) -> None:
+    assert installation.run_here()["outcome"] == "succeeded"
+    said = "nothing was accepted: no run 20251124 that would have shrunk the copy is known here"
+    report = run_here(installation.means(lock=False), accept_shrink="20251124")
+    assert (report["outcome"], said in report["warnings"]) == ("succeeded", True)
+    installation.on_source("TRUNCATE transactions CASCADE")
+    report = run_here(installation.means(lock=False), accept_shrink="20251124")
+    demand_held(installation, report, "transactions (234 rows")
+    assert said in report["warnings"]
+    assert "more than run" not in report["error"]
+
+
 def test_the_shrink_guard_needs_no_journal_nor_does_what_lifts_it(installation: Installation, tmp_path: Path) -> None:
     """It compares with what would be overwritten, so it works after adopt, on a new host, without any memory."""
     assert installation.run_here()["outcome"] == "succeeded"

@@ -10,14 +10,14 @@ from tests.support.majors import MAJORS
 class Pair:
     """A source and a target of these majors, copied by this method.
 
-    clients: the pg_dump that is there. `nearest`: that of every major, as in the image; `newest`: only the newest;
-    `only`: only the target's own.
+    clients: the pg_dump that is there. `every`: that of every major, as in the image, of which the newest writes the
+    schema; `near`: only the target's own, or 15's where that is older; `own`: the target's own whatever it is.
     """
 
     source: int
     target: int
     method: Literal["swap", "in_place"]
-    clients: Literal["nearest", "newest", "only"]
+    clients: Literal["every", "near", "own"]
 
     def __str__(self) -> str:
         return f"{self.source} to {self.target}, {self.method}, {self.clients} pg_dump"
@@ -38,12 +38,12 @@ class Verdict:
 
 def swap(source: int, target: int) -> Pair:
     """By renaming, with all of the image's clients."""
-    return Pair(source=source, target=target, method="swap", clients="nearest")
+    return Pair(source=source, target=target, method="swap", clients="every")
 
 
 def in_place(source: int, target: int) -> Pair:
-    """In one transaction, on a machine that has only the newest client."""
-    return Pair(source=source, target=target, method="in_place", clients="newest")
+    """In one transaction, on a machine that has only the client of its server."""
+    return Pair(source=source, target=target, method="in_place", clients="near")
 
 
 def every_pair() -> list[Pair]:
@@ -57,4 +57,4 @@ def every_pair() -> list[Pair]:
         older = [source for source in MAJORS if source < target]
         pairs += [(in_place, swap)[(source + target) % 2](source, target) for source in older]
         pairs += [swap(target, target), in_place(target, target)]
-    return [*pairs, Pair(source=MAJORS[0], target=MAJORS[0], method="swap", clients="only")]
+    return [*pairs, Pair(source=MAJORS[0], target=MAJORS[0], method="swap", clients="own")]

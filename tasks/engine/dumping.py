@@ -18,14 +18,14 @@ from sqlalchemy.engine import Connection
 from tasks.engine import grants
 from tasks.engine.clients import choose_client
 from tasks.engine.connections import Server, ask
-from tasks.engine.content import Content, content_digest, read_content, with_sequences
+from tasks.engine.content import Content, TableName, content_digest, read_content, with_sequences
 from tasks.engine.content.session import catch_up
 from tasks.engine.database_properties import properties_found, properties_query
 from tasks.engine.dump_writing import Asked, Written, list_rows, write_dump
 from tasks.engine.dumpfile import DumpFacts, inspect_dump, load_sha256
 from tasks.engine.dumpfile_rules import harmless
 from tasks.engine.errors import BackupError, DumpRefused
-from tasks.engine.kept_schema import CATALOGS, catalogs_digest, distrust, kept_schema
+from tasks.engine.kept_schema import CATALOGS, Kept, catalogs_digest, distrust, kept_schema
 from tasks.engine.manifest import Manifest, write_manifest
 from tasks.engine.mark import TargetState
 from tasks.engine.names import DumpKind, form_of, manifest_path, part_path
@@ -140,7 +140,11 @@ def _dump(
             reason=reason,
             kept=kept,
         )
-        content, written = _dump_and_read(run, asked, part, snapshot)
+        try:
+            content, facts, written = _dump_and_read(run, asked, part, snapshot)
+        except DumpRefused:
+            distrust(run)
+            raise
     run.keep(dump_ways={**run.facts.get("dump_ways", {}), final.name: written.way})
     try:
         return _finish(
@@ -149,6 +153,7 @@ def _dump(
             part=part,
             final=final,
             content=content,
+            facts=facts,
             described={**described, "client_version": written.client_version, "rows_at": written.rows_at},
         )
     except DumpRefused:
@@ -156,24 +161,60 @@ def _dump(
         raise
 
 
-def _dump_and_read(run: Run, asked: Asked, part: Path, snapshot: Snapshot) -> tuple[Content, Written]:
-    """The dump in this thread, the content in another, both under the one snapshot; with how the dump was written."""
+def _dump_and_read(run: Run, asked: Asked, part: Path, snapshot: Snapshot) -> tuple[Content, DumpFacts, Written]:
+    """The dump in this thread, the content in another, both under the one snapshot; with how the dump was written.
+
+    Where definitions are those of the last dump, rows are read when it is known which of them differ from its.
+    """
+    as_before: Future[Mapping[TableName, tuple[int, str]]] = Future()
+    if asked.kept is None:
+        as_before.set_result({})
     with ThreadPoolExecutor(1, thread_name_prefix="content") as pool:
-        reading = pool.submit(copy_context().run, _read, run, asked.server, snapshot, asked.keep_owners)
+        reading = pool.submit(copy_context().run, _read, run, asked, snapshot, as_before)
         try:
             written = write_dump(run, asked, part)
-            run.progress.bytes_done(part.stat().st_size)
+            facts = _examine(run, part)
+            if asked.kept is not None:
+                as_before.set_result(_rows_as_before(asked.kept, facts))
+            if not reading.done():
+                run.progress.begin("reading the content")
         except BackupError as error:
             run.watch.fail(_first_cause(reading, error))
             raise
-        return reading.result(), written
+        finally:
+            as_before.cancel()  # else it would be waited for
+        return reading.result(), facts, written
 
 
-def _read(run: Run, server: Server, snapshot: Snapshot, privileges: bool) -> Content:
-    with server.translated():
-        found = read_content(snapshot.connection, progress=run.progress.tables_done, privileges=privileges)
+def _read(run: Run, asked: Asked, snapshot: Snapshot, known: "Future[Mapping[TableName, tuple[int, str]]]") -> Content:
+    with asked.server.translated():
+        found = read_content(
+            snapshot.connection,
+            progress=run.progress.tables_done,
+            privileges=asked.keep_owners,
+            known=known.result,
+        )
         catch_up(snapshot.connection)  # its locks on indexes, while pg_dump goes on
         return found
+
+
+def _rows_as_before(kept: Kept, facts: DumpFacts) -> dict[TableName, tuple[int, str]]:
+    found = kept.rows_as_before(facts.load_parts)
+    log.info(
+        "of %d of %d tables the rows are those of %s, byte by byte",
+        len(found),
+        len(facts.rows),
+        kept.file,
+        extra={"event": "rows_as_before"},
+    )
+    return found
+
+
+def _examine(run: Run, part: Path) -> DumpFacts:
+    size_bytes = part.stat().st_size
+    run.progress.bytes_done(size_bytes)
+    run.progress.begin("examining the dump", of_bytes=size_bytes if form_of(part.name).plain else 0)
+    return inspect_dump(part, keys=keys_of(run), progress=run.progress.bytes_done)
 
 
 def _first_cause(reading: "Future[Content]", error: BackupError) -> BackupError:
@@ -196,12 +237,11 @@ def _finish(
     part: Path,
     final: Path,
     content: Content,
+    facts: DumpFacts,
     described: Mapping[str, Any],
 ) -> Manifest:
-    """Examine the file, hold it against the content, give it its name, and write the manifest."""
+    """Hold the file against the content, give it its name, and write the manifest."""
     with _removed_unless_published(part):
-        run.progress.begin("examining the dump", of_bytes=part.stat().st_size if form_of(part.name).plain else 0)
-        facts = inspect_dump(part, keys=keys_of(run), progress=run.progress.bytes_done)
         account_for_rows(facts, content)
         content = with_sequences(content, {name: (v.last_value, v.is_called) for name, v in facts.sequences.items()})
         manifest = Manifest(

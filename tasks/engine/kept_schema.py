@@ -1,5 +1,7 @@
 """The schema's text of the last proved dump, where pg_dump would write the same again: so it need not be asked.
 
+Nor need rows be read for their fingerprint then whose text is that of the last dump.
+
 pg_dump asks the server some sixty questions, one after the other, and before its release 18 some for each table. What
 it writes besides rows follows from the system catalogs, its own version and its options: when none of them changed,
 the text did not change either.
@@ -18,12 +20,14 @@ from typing import Any
 import sqlalchemy
 from sqlalchemy.engine import Connection
 
+from tasks.engine.content import TableName, content_digest, holding
 from tasks.engine.content.session import pinning, put_off
 from tasks.engine.content.session import run as run_statement
 from tasks.engine.dumpfile import SEQUENCES, STATEMENTS, inspect_text, load_sha256
 from tasks.engine.errors import DumpRefused
 from tasks.engine.full_runs import why_full
 from tasks.engine.manifest import Manifest
+from tasks.engine.mark import qualified
 from tasks.engine.names import form_of
 from tasks.engine.packing import Readable, unpacked
 from tasks.engine.proved_dump import proved_dump
@@ -95,10 +99,28 @@ def catalogs_digest(connection: Connection, question: str | None) -> str | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Kept:
-    """What pg_dump would write, rows left out, and the name of the dump in which it stands."""
+    """What pg_dump would write, rows left out. last: the manifest of the dump in which it stands."""
 
     text: bytes
-    file: str
+    last: Manifest
+
+    @property
+    def file(self) -> str:
+        """That dump's name."""
+        return self.last.file
+
+    def rows_as_before(self, parts: Mapping[str, str]) -> dict[TableName, tuple[int, str]]:
+        """Number and fingerprint of the rows of tables that the last dump has byte by byte as the new one has them.
+
+        parts: of the new one. Definitions are the same too, else this would not be kept: what was read then and
+        proved is what would be read again.
+        """
+        last = self.last.load_parts or {}
+        return {
+            table: holds
+            for table, holds in holding(self.last.content.tables).items()
+            if (name := qualified(table)) in last and last[name] == parts.get(name)
+        }
 
 
 def kept_schema(run: Run, described: Mapping[str, Any]) -> Kept | None:
@@ -144,7 +166,7 @@ def _of_last_proved(run: Run, described: Mapping[str, Any]) -> Kept:
     }:
         raise _PgDumpIsAsked(f"{last.file} was changed")
     run.keep(**{SCHEMA_KEPT: last.catalogs})
-    return Kept(text=text, file=last.file)
+    return Kept(text=text, last=last)
 
 
 def _last_proved(run: Run) -> Manifest:
@@ -162,7 +184,8 @@ def _last_proved(run: Run) -> Manifest:
     manifest = dump.manifest()
     if manifest.rows_at is None or manifest.catalogs is None:
         raise _PgDumpIsAsked("the last dump was written by pg_dump alone, or by an older release of this program")
-    if manifest.load_parts is None or load_sha256(manifest.load_parts) != manifest.load_sha256:
+    whole = content_digest(manifest.content) == manifest.content_digest
+    if manifest.load_parts is None or load_sha256(manifest.load_parts) != manifest.load_sha256 or not whole:
         raise _PgDumpIsAsked(f"the manifest of {dump.file.name} was changed")
     return manifest
 

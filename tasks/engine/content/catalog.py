@@ -44,6 +44,10 @@ RELATIONS = """
                has_schema_privilege(n.oid, 'USAGE') AS may_enter,
                c.relkind = 'p' OR has_table_privilege(c.oid, 'SELECT') AS may_read,
                c.relkind = 'r' AND row_security_active(c.oid) AS rows_hidden,
+               EXISTS (
+                   SELECT FROM pg_attribute a
+                   WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated <> ''
+               ) AS computed,
                CASE WHEN c.relkind <> 'S' THEN ARRAY (
                    SELECT ARRAY[pn.nspname::text, p.relname::text]
                    FROM pg_inherits i JOIN pg_class p ON p.oid = i.inhparent
@@ -80,11 +84,17 @@ class Relation:
     may_enter: bool
     may_read: bool
     rows_hidden: bool  # by row-level security, from this role
+    computed: bool  # some of its columns, from others
     parents: tuple[TableName, ...]
 
     @property
     def key(self) -> TableName:
         return (self.schema, self.name)
+
+    @property
+    def dumped_whole(self) -> bool:
+        """Whether its rows stand in a dump with all that they hold, and would be there after a crash."""
+        return self.kind == "r" and self.logged and not self.condition and not self.computed
 
 
 def read_relations(connection: Connection) -> list[Relation]:

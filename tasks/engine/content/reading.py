@@ -1,6 +1,6 @@
 """Reading everything that a database holds, inside the caller's transaction."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from sqlalchemy.engine import Connection
@@ -26,11 +26,16 @@ _FIRST = f"SELECT * FROM ({_NOTES}) notes, ({RELATIONS}) relations"  # noqa: S60
 
 
 def read_content(
-    connection: Connection, *, progress: Callable[[int, int], None] | None = None, privileges: bool = False
+    connection: Connection,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+    privileges: bool = False,
+    known: Callable[[], Mapping[TableName, tuple[int, str]]] = dict,
 ) -> Content:
     """Everything, within the transaction and snapshot that the caller opened; nothing is committed.
 
-    progress(tables done, tables in all). privileges: owners and grants are read as objects too.
+    progress(tables done, tables in all). privileges: owners and grants are read as objects too. known: asked when only
+    the rows are left; number and fingerprint of those of tables that are known by a dump's text.
     The session stays pinned (PINNED_SESSION) until the transaction ends.
     BackupError names a table, sequence or large object that the role cannot read in full.
     """
@@ -39,16 +44,22 @@ def read_content(
     tables, partitioned, sequences = ([each for each in relations if each.kind == kind] for kind in "rpS")
     tell = progress or _tell_nobody
     tell(0, len(tables))
-    questions = [*_questions(tables, sequences, notes["encoding"]), Question(LARGE_OBJECTS, 0)]
     with Batches(connection) as batches:
         objects = read_inventory(connection, privileges=privileges, empty=empty, batches=batches)
-        answers = ask_all(batches, questions, progress=lambda done: tell(min(done, len(tables)), len(tables)))
+        told = known()
+        held = {each.key: told[each.key] for each in tables if each.key in told and each.dumped_whole}
+        asked = [each for each in tables if each.key not in held]
+        questions = [*_questions(asked, sequences, notes["encoding"]), Question(LARGE_OBJECTS, 0)]
+        answers = ask_all(
+            batches, questions, progress=lambda done: tell(min(len(held) + done, len(tables)), len(tables))
+        )
         in_all, size_bytes = answers.pop()
-        holding, standing = _answered(tables, sequences, answers)
+        read, standing = _answered(asked, sequences, answers)
+        holding = {(each.schema, each.name): each for each in read}
         return Content(
             server_version=version,
             objects=objects,
-            tables=holding,
+            tables=tuple(holding.get(each.key) or table_content(each, *held[each.key]) for each in tables),
             sequences=standing,
             large_objects=read_large_objects(batches, (in_all, size_bytes)),
             partitioned=tuple(each.key for each in partitioned),

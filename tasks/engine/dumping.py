@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from contextvars import copy_context
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from tasks.engine.dump_writing import Asked, Written, list_rows, write_dump
 from tasks.engine.dumpfile import DumpFacts, inspect_dump, load_sha256
 from tasks.engine.dumpfile_rules import harmless
 from tasks.engine.errors import BackupError, DumpRefused
-from tasks.engine.kept_schema import CATALOGS, Kept, catalogs_digest, distrust, kept_schema
+from tasks.engine.kept_schema import CATALOGS, catalogs_digest, distrust, kept_schema
 from tasks.engine.manifest import Manifest, write_manifest
 from tasks.engine.mark import TargetState
 from tasks.engine.names import DumpKind, form_of, manifest_path, part_path
@@ -48,7 +48,8 @@ _KNOWN = f"""
 def dump_source(run: Run) -> Manifest:
     """The whole source into `source_db_backup_<stamp>.sql`, with its manifest."""
     server = run.source
-    with giving_way(server, prefix=run.session_prefix, limit_s=run.settings.source_blocked_s) as somebody_looks:
+    blocked_s = run.settings.source_blocked_s
+    with _distrusted(run), giving_way(server, prefix=run.session_prefix, limit_s=blocked_s) as somebody_looks:
         manifest = _dump(
             run,
             server,
@@ -62,6 +63,16 @@ def dump_source(run: Run) -> Manifest:
         "✅ Source database dumped: %.2f MB", size, extra={"event": "dump_finished", "size_bytes": manifest.size_bytes}
     )
     return manifest
+
+
+@contextmanager
+def _distrusted(run: Run) -> Iterator[None]:
+    """A schema that was kept, when the dump that was made with it is refused."""
+    try:
+        yield
+    except DumpRefused:
+        distrust(run)
+        raise
 
 
 def back_up_target(
@@ -140,25 +151,17 @@ def _dump(
             reason=reason,
             kept=kept,
         )
-        try:
-            content, facts, written = _dump_and_read(run, asked, part, snapshot)
-        except DumpRefused:
-            distrust(run)
-            raise
+        content, facts, written = _dump_and_read(run, asked, part, snapshot)
     run.keep(dump_ways={**run.facts.get("dump_ways", {}), final.name: written.way})
-    try:
-        return _finish(
-            run,
-            kind=kind,
-            part=part,
-            final=final,
-            content=content,
-            facts=facts,
-            described={**described, "client_version": written.client_version, "rows_at": written.rows_at},
-        )
-    except DumpRefused:
-        distrust(run)
-        raise
+    return _finish(
+        run,
+        kind=kind,
+        part=part,
+        final=final,
+        content=content,
+        facts=facts,
+        described={**described, "client_version": written.client_version, "rows_at": written.rows_at},
+    )
 
 
 def _dump_and_read(run: Run, asked: Asked, part: Path, snapshot: Snapshot) -> tuple[Content, DumpFacts, Written]:
@@ -175,7 +178,11 @@ def _dump_and_read(run: Run, asked: Asked, part: Path, snapshot: Snapshot) -> tu
             written = write_dump(run, asked, part)
             facts = _examine(run, part)
             if asked.kept is not None:
-                as_before.set_result(_rows_as_before(asked.kept, facts))
+                found = asked.kept.rows_as_before(facts.load_parts)
+                as_before.set_result(found)
+                if written.rows_at:
+                    told = f"of {len(found)} of {len(facts.rows)} tables the rows are as there"
+                    written = replace(written, way=f"{written.way}; {told}")
             if not reading.done():
                 run.progress.begin("reading the content")
         except BackupError as error:
@@ -196,18 +203,6 @@ def _read(run: Run, asked: Asked, snapshot: Snapshot, known: "Future[Mapping[Tab
         )
         catch_up(snapshot.connection)  # its locks on indexes, while pg_dump goes on
         return found
-
-
-def _rows_as_before(kept: Kept, facts: DumpFacts) -> dict[TableName, tuple[int, str]]:
-    found = kept.rows_as_before(facts.load_parts)
-    log.info(
-        "of %d of %d tables the rows are those of %s, byte by byte",
-        len(found),
-        len(facts.rows),
-        kept.file,
-        extra={"event": "rows_as_before"},
-    )
-    return found
 
 
 def _examine(run: Run, part: Path) -> DumpFacts:

@@ -14,6 +14,7 @@ from tasks.engine.errors import NoClient
 
 _WHOLE_SINCE = 15
 _FEW_QUESTIONS_SINCE = 18  # of older ones each table costs at least one
+NEWEST_KNOWN = 18  # beside one that is newer we do not write rows
 _LOCATIONS = (
     ("/usr/lib/postgresql", "*/bin"),  # Debian, Ubuntu
     ("/usr", "pgsql-*/bin"),  # PostgreSQL's own packages on Red Hat's systems
@@ -49,7 +50,12 @@ def choose_client(server_major: int, *, bin_dir: Path | None, what: str, schema_
     if fitting:
         # pg_dump 14 leaves out the comment on public and that an unlogged table's identity sequence is logged.
         enough = _FEW_QUESTIONS_SINCE if schema_only else _WHOLE_SINCE
-        return min(fitting, key=lambda client: (client.major < enough, client.major < _WHOLE_SINCE, client.major))
+
+        def rank(client: Client) -> tuple[bool, bool, bool, int]:
+            unfit = schema_only and (client.psql is None or client.major > NEWEST_KNOWN)
+            return unfit, client.major < enough, client.major < _WHOLE_SINCE, client.major
+
+        return min(fitting, key=rank)
     found = ", ".join(sorted({f"{c.version} in {c.path.parent}" for c in clients})) or "none"
     where = f"PG_BIN_DIR ({bin_dir})" if bin_dir else "this machine"
     raise NoClient(

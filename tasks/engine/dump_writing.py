@@ -49,6 +49,11 @@ class Asked:
     reason: str = ""  # why it must
     kept: Kept | None = None  # what pg_dump would write but for the rows, where that is known
 
+    def another_may_do(self, error: ToolFailed) -> bool:
+        """Whether it was the schema's pg_dump that gave up, and there is a nearer one."""
+        nearer = self.client_for_rows != self.client
+        return nearer and error.tool == self.client.path.name and (error.exit_status or 0) > 0
+
 
 @dataclass(frozen=True, kw_only=True)
 class Written:
@@ -94,6 +99,10 @@ def write_dump(run: Run, asked: Asked, part: Path) -> Written:
                         progress=lambda _: _tell_size(run, part),
                     )
             except LeftToPgDump as error:
+                reason = str(error)
+            except ToolFailed as error:
+                if not asked.another_may_do(error):
+                    raise
                 reason = str(error)
             else:
                 return Written(

@@ -142,7 +142,8 @@ def _dump(
             server=server,
             server_major=major,
             client=client,
-            client_for_rows=choose(),
+            # What one of before 17 writes of owners gives them a right more on a server from 17 on: MAINTAIN.
+            client_for_rows=client if kind == "source" and keep_owners else choose(),
             snapshot=snapshot.name,
             encoding=described["properties"]["encoding"],
             keep_owners=keep_owners,
@@ -151,7 +152,7 @@ def _dump(
             reason=reason,
             kept=kept,
         )
-        content, facts, written = _dump_and_read(run, asked, part, snapshot)
+        content, written, facts = _dump_and_read(run, asked, part, snapshot)
     run.keep(dump_ways={**run.facts.get("dump_ways", {}), final.name: written.way})
     return _finish(
         run,
@@ -164,51 +165,48 @@ def _dump(
     )
 
 
-def _dump_and_read(run: Run, asked: Asked, part: Path, snapshot: Snapshot) -> tuple[Content, DumpFacts, Written]:
+def _dump_and_read(run: Run, asked: Asked, part: Path, snapshot: Snapshot) -> tuple[Content, Written, DumpFacts | None]:
     """The dump in this thread, the content in another, both under the one snapshot; with how the dump was written.
 
-    Where definitions are those of the last dump, rows are read when it is known which of them differ from its.
+    Where definitions are those of the last dump, rows are read when it is known which of them differ from its: then
+    the file was examined, and what was found is given too.
     """
     as_before: Future[Mapping[TableName, tuple[int, str]]] = Future()
-    if asked.kept is None:
-        as_before.set_result({})
     with ThreadPoolExecutor(1, thread_name_prefix="content") as pool:
-        reading = pool.submit(copy_context().run, _read, run, asked, snapshot, as_before)
+        known = as_before.result if asked.kept else None
+        reading = pool.submit(copy_context().run, _read, run, asked, snapshot, known)
         try:
-            written = write_dump(run, asked, part)
-            facts = _examine(run, part)
+            written, facts = write_dump(run, asked, part), None
+            run.progress.bytes_done(part.stat().st_size)
             if asked.kept is not None:
+                facts = _examine(run, part)
                 found = asked.kept.rows_as_before(facts.load_parts)
+                run.progress.begin("reading the rows that differ")
                 as_before.set_result(found)
                 if written.rows_at:
                     told = f"of {len(found)} of {len(facts.rows)} tables the rows are as there"
                     written = replace(written, way=f"{written.way}; {told}")
-            if not reading.done():
-                run.progress.begin("reading the content")
         except BackupError as error:
             run.watch.fail(_first_cause(reading, error))
             raise
         finally:
             as_before.cancel()  # else it would be waited for
-        return reading.result(), facts, written
+        return reading.result(), written, facts
 
 
-def _read(run: Run, asked: Asked, snapshot: Snapshot, known: "Future[Mapping[TableName, tuple[int, str]]]") -> Content:
+def _read(
+    run: Run, asked: Asked, snapshot: Snapshot, known: Callable[[], Mapping[TableName, tuple[int, str]]] | None
+) -> Content:
     with asked.server.translated():
         found = read_content(
-            snapshot.connection,
-            progress=run.progress.tables_done,
-            privileges=asked.keep_owners,
-            known=known.result,
+            snapshot.connection, progress=run.progress.tables_done, privileges=asked.keep_owners, known=known
         )
         catch_up(snapshot.connection)  # its locks on indexes, while pg_dump goes on
         return found
 
 
 def _examine(run: Run, part: Path) -> DumpFacts:
-    size_bytes = part.stat().st_size
-    run.progress.bytes_done(size_bytes)
-    run.progress.begin("examining the dump", of_bytes=size_bytes if form_of(part.name).plain else 0)
+    run.progress.begin("examining the dump", of_bytes=part.stat().st_size if form_of(part.name).plain else 0)
     return inspect_dump(part, keys=keys_of(run), progress=run.progress.bytes_done)
 
 
@@ -232,11 +230,12 @@ def _finish(
     part: Path,
     final: Path,
     content: Content,
-    facts: DumpFacts,
+    facts: DumpFacts | None,
     described: Mapping[str, Any],
 ) -> Manifest:
-    """Hold the file against the content, give it its name, and write the manifest."""
+    """Hold the file against the content, give it its name, and write the manifest. facts: of the file, if known."""
     with _removed_unless_published(part):
+        facts = facts or _examine(run, part)
         account_for_rows(facts, content)
         content = with_sequences(content, {name: (v.last_value, v.is_called) for name, v in facts.sequences.items()})
         manifest = Manifest(

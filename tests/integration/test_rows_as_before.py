@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from tasks.engine import dumping
-from tasks.engine.errors import BackupError
+from tasks.engine.dump_writing import Asked, Written, write_dump
+from tasks.engine.errors import BackupError, DumpRefused
+from tasks.engine.run import Run
 from tests.support.installation import Installation, ask, installed
 from worker.demo.servers import PostgresServer, ValkeyServer
 
@@ -96,16 +98,44 @@ def test_a_fingerprint_that_somebody_has_edited_is_not_taken_over(installation: 
 
 
 @pytest.mark.timeout(60)
-@pytest.mark.parametrize("error", [BackupError("the disk is gone"), RuntimeError("nobody expected it")], ids=str)
-def test_a_dump_that_comes_to_nothing_is_not_waited_for(
-    installation: Installation, monkeypatch: pytest.MonkeyPatch, error: Exception
+@pytest.mark.parametrize(
+    ("breaks", "error"),
+    [
+        ("write_dump", BackupError("the disk is gone")),
+        ("write_dump", RuntimeError("nobody expected it")),
+        ("inspect_dump", DumpRefused("the dump is no dump")),
+        ("read_content", BackupError("the reading came to nothing")),
+    ],
+    ids=str,
+)
+def test_one_of_the_two_that_comes_to_nothing_is_not_waited_for(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch, breaks: str, error: Exception
 ) -> None:
-    def fails(*_: object) -> None:
+    def fails(*_: object, **__: object) -> None:
         raise error
 
     with monkeypatch.context() as broken:
-        broken.setattr(dumping, "write_dump", fails)
+        broken.setattr(dumping, breaks, fails)
         report = installation.run_here()
     assert (report["outcome"], str(error) in report["error"]) == ("failed", True)
     assert installation.leftovers() == []
+    installation.copied()
+
+
+@pytest.mark.parametrize("kind", ["VIEW", "MATERIALIZED VIEW"])
+def test_nobody_waits_for_a_look_at_definitions_while_the_dump_is_written(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """A view's text takes a lock on what it selects from, which LOCK TABLE left alone."""
+    installation.on_source(f"CREATE {kind} seen AS SELECT 1 AS one; CREATE VIEW of_seen AS SELECT * FROM seen")
+    installation.copied()
+
+    def write(run: Run, asked: Asked, part: Path) -> Written:
+        assert asked.kept is not None
+        time.sleep(1)
+        locks = "SELECT count(*) FROM pg_locks WHERE relation = 'seen'::regclass AND pid <> pg_backend_pid()"
+        assert ask(installation.source, locks) == [(0,)]
+        return write_dump(run, asked, part)
+
+    monkeypatch.setattr(dumping, "write_dump", write)
     installation.copied()

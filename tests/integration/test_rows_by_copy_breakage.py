@@ -125,3 +125,24 @@ def test_a_program_that_hangs_is_ended_in_time(
     folder = tools(tmp_path, installation.source_name, **{program: "exec sleep 300"})
     failed = Failed(installation, caplog, PG_BIN_DIR=folder, DUMP_TIMEOUT_S="3")
     failed.demand("failed", step="dump_source", said="took longer than its limit of 3 s")
+
+
+@pytest.mark.parametrize("gives_up", ["before the rows", "behind the rows"])
+def test_where_the_newest_pg_dump_cannot_a_nearer_one_writes_all(
+    installation: Installation, tmp_path: Path, gives_up: str
+) -> None:
+    """As against a server that is almost PostgreSQL."""
+    near, newest = tmp_path / "17" / "bin", tmp_path / "18" / "bin"
+    for folder in (near, newest):
+        folder.mkdir(parents=True)
+    tools(near, installation.source_name)
+    begins = 'real "$@";' if gives_up == "behind the rows" else ""
+    tools(newest, installation.source_name, pg_dump=f'{{ {begins} echo "pg_dump: error: not here" >&2; exit 1; }}')
+    program = newest / "pg_dump"
+    older = f"exec {find_postgres().tool('pg_dump')} --version"
+    program.write_text(program.read_text().replace(older, "exec echo 'pg_dump (PostgreSQL) 18.6'"))
+    report = installation.copied(PG_BIN_DIR=str(tmp_path), FULL_RUNS="true")
+    way = report["dump_ways"][report["source_dump"]["file"]]
+    assert way.startswith("all by pg_dump: pg_dump ended with exit status 1: ")
+    assert "pg_dump: error: not here" in way
+    assert installation.differences() == []

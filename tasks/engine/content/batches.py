@@ -6,7 +6,7 @@ from typing import Any, Self, TypeVar
 
 from sqlalchemy.engine import Connection
 
-from tasks.engine.content.session import in_autocommit, put_off, rows
+from tasks.engine.content.session import catch_up, in_autocommit, put_off, rows
 
 _SAVEPOINT = "railway_neon_sync_reading"
 
@@ -33,6 +33,12 @@ class Batches:
     ) -> None:
         if self._ahead.startswith("ROLLBACK") and error is None:
             put_off(self._connection, f"{self._ahead}RELEASE SAVEPOINT {_SAVEPOINT}")
+
+    def let_go(self) -> None:
+        """Give the locks back now: nothing is asked for a while."""
+        if self._ahead.startswith("ROLLBACK"):
+            put_off(self._connection, f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}")
+            catch_up(self._connection)
 
     def query(self, statement: str) -> list[Any]:
         """All rows of one SELECT, in one round trip."""

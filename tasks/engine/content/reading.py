@@ -30,12 +30,12 @@ def read_content(
     *,
     progress: Callable[[int, int], None] | None = None,
     privileges: bool = False,
-    known: Callable[[], Mapping[TableName, tuple[int, str]]] = dict,
+    known: Callable[[], Mapping[TableName, tuple[int, str]]] | None = None,
 ) -> Content:
     """Everything, within the transaction and snapshot that the caller opened; nothing is committed.
 
     progress(tables done, tables in all). privileges: owners and grants are read as objects too. known: asked when only
-    the rows are left; number and fingerprint of those of tables that are known by a dump's text.
+    the rows are left, and may take its time: number and fingerprint of those that are known by a dump's text.
     The session stays pinned (PINNED_SESSION) until the transaction ends.
     BackupError names a table, sequence or large object that the role cannot read in full.
     """
@@ -46,7 +46,10 @@ def read_content(
     tell(0, len(tables))
     with Batches(connection) as batches:
         objects = read_inventory(connection, privileges=privileges, empty=empty, batches=batches)
-        told = known()
+        told: Mapping[TableName, tuple[int, str]] = {}
+        if known is not None:
+            batches.let_go()
+            told = known()
         held = {each.key: told[each.key] for each in tables if each.key in told and each.dumped_whole}
         asked = [each for each in tables if each.key not in held]
         questions = [*_questions(asked, sequences, notes["encoding"]), Question(LARGE_OBJECTS, 0)]

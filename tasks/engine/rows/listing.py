@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
+from tasks.engine.clients import NEWEST_KNOWN
 from tasks.engine.content.session import rows
 from tasks.engine.errors import BackupError
 
@@ -19,7 +20,6 @@ _WORDS_SINCE: dict[int, tuple[bytes, ...]] = {
     17: (b"json", b"json_exists", b"json_query", b"json_scalar", b"json_serialize", b"json_table", b"json_value",
          b"merge_action"),
 }  # fmt: skip
-_NEWEST = 18
 _TO_PSQL = re.compile(rb"\\|(?<!:):(?!:)")  # its commands and variables
 # One round trip. The same relations as content/catalog.py reads, and what decides whether they are understood here.
 _LISTING = """
@@ -114,7 +114,7 @@ def read_listing(connection: Connection, *, client_major: int) -> Listing:
 
 
 def _demand_understood(found: Sequence[Any], client_major: int) -> None:
-    if client_major > _NEWEST:
+    if client_major > NEWEST_KNOWN:
         raise LeftToPgDump(f"pg_dump {client_major} is newer than what this program knows")
     if any(not row.standard_strings for row in found):
         raise LeftToPgDump("the database has standard_conforming_strings off")

@@ -49,6 +49,10 @@ def test_for_the_schema_alone_one_is_preferred_that_asks_few_questions(tmp_path:
         install(tmp_path / str(major) / "bin", f"{major}.1")
     assert choose_client(14, bin_dir=tmp_path, what="source", schema_only=True).major == 18
     assert choose_client(14, bin_dir=tmp_path, what="source").major == 15
+    psql = tmp_path / "17" / "bin" / "psql"
+    psql.write_text("#!/bin/sh\n")
+    psql.chmod(0o755)
+    assert choose_client(14, bin_dir=tmp_path, what="source", schema_only=True).major == 17  # who would write the rows?
 
 
 def test_pg_dump_14_leaves_things_out_and_is_taken_only_where_there_is_no_newer_one(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ versions: ## Copy between every pair of PostgreSQL 14 to 18, roll back, and copy
 	@tools/setup dev && .venv/bin/pytest -m "figures and long" tests/versions
 
 bench: ## Time runs beside what a user would take instead, and write docs/performance.md (more than an hour)
-	@tools/setup dev && .venv/bin/python -m tests.bench
+	@tools/setup dev && .venv/bin/python -m tests.bench --postgres 18
 
 bench-quick: ## The same in two minutes: fewer rounds, smaller data, printed only
 	@tools/setup dev && .venv/bin/python -m tests.bench --quick

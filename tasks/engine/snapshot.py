@@ -15,8 +15,10 @@ from tasks.engine.background import beside
 from tasks.engine.connections import Server, ask
 from tasks.engine.content.catalog import read_relations
 from tasks.engine.errors import BackupError, SourceBusy
+from tasks.engine.lock_table import read_lock_table
 from tasks.engine.mark import TargetState, qualified
 
+_OTHER_LOCKS = 1000  # of the rows by COPY, of indexes while the content is read, of everybody else
 _TRIES = 5
 _POLL_S = 0.5
 _TABLES = """
@@ -149,7 +151,20 @@ def _take(connection: Connection, tables: list[list[str]], lock_timeout_s: float
         if isinstance(error.orig, psycopg2.errors.InsufficientPrivilege):
             connection.rollback()
             read_relations(connection)  # names every such table, and the statement to type
+        if isinstance(error.orig, psycopg2.errors.OutOfMemory):
+            connection.rollback()
+            raise _no_room(connection, len(tables)) from error
         raise _not_locked(error, lock_timeout_s) from error
+
+
+def _no_room(connection: Connection, tables: int) -> BackupError:
+    """In the server's table of locks."""
+    found, needed = read_lock_table(connection), 2 * tables + _OTHER_LOCKS  # pg_dump locks them, too
+    return BackupError(
+        f"the tables could not be locked for reading: the server has room for {found.room} locks, and a dump of "
+        f"{tables} tables takes up to {needed}; raise max_locks_per_transaction there to {found.setting_for(needed)} "
+        f"(it is {found.per_transaction}) and start the server again"
+    )
 
 
 def _not_locked(error: sqlalchemy.exc.DBAPIError, lock_timeout_s: float) -> BackupError:

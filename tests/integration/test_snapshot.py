@@ -2,19 +2,23 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from pathlib import Path
 
 import psycopg2
+import pytest
 
 from config.urls import DatabaseUrl
 from tasks.engine.connections import Server
+from tasks.engine.errors import BackupError
 from tasks.engine.snapshot import open_snapshot
 from tasks.engine.watch import Watch
 from tests.integration.content_support import NewDatabase
 from tests.support.installation import ask, tell
 from tests.support.workers import wait_until
-from worker.demo.servers import PostgresServer
+from worker.demo.servers import PostgresServer, find_postgres
 
 NAME = "railway-neon-sync/snapshot"
+MANY_TABLES = 3000
 
 
 def test_a_table_that_is_emptied_while_its_lock_is_waited_for_is_seen_with_all_that_belongs_to_it(
@@ -41,3 +45,29 @@ def test_a_table_that_is_emptied_while_its_lock_is_waited_for_is_seen_with_all_t
         wait_until(lambda: ask(dsn, waits), "the snapshot to wait")
         other.commit()
         assert looking.result() == (0, 2)
+
+
+def test_more_tables_than_the_server_can_lock_are_refused_with_the_setting_that_suffices(server_root: Path) -> None:
+    server = PostgresServer(server_root / "few-locks", find_postgres()).create().start()
+    try:
+        for name, value in (
+            ("max_locks_per_transaction", 10),
+            ("max_connections", 20),
+            ("max_prepared_transactions", 0),
+        ):
+            tell(server.dsn(), f"ALTER SYSTEM SET {name} = {value}")
+        server.restart()
+        for hundred in range(MANY_TABLES // 100):  # each in a transaction of its own, which needs locks, too
+            tell(server.dsn(), "".join(f"CREATE TABLE t{hundred}_{number} (a int); " for number in range(100)))
+        url = DatabaseUrl.parse(server.url())
+        asked = Server(role="source", url=url, application_name=NAME, watch=Watch("snapshot", 60), read_only=True)
+        with pytest.raises(BackupError) as refused, open_snapshot(asked, lock_timeout_s=30):
+            pass
+        assert "room for 200 locks, and a dump of 3000 tables takes up to 7000; " in str(refused.value)
+        assert "raise max_locks_per_transaction there to 350 (it is 10)" in str(refused.value)
+        tell(server.dsn(), "ALTER SYSTEM SET max_locks_per_transaction = 350")
+        server.restart()
+        with open_snapshot(asked, lock_timeout_s=30):
+            pass
+    finally:
+        server.remove()

@@ -3,6 +3,7 @@
 from sqlalchemy.engine import Connection
 
 from tasks.engine.errors import BackupError
+from tasks.engine.lock_table import read_lock_table
 from tasks.engine.mark import qualified
 
 _TABLES = """
@@ -40,10 +41,6 @@ _LOCKS_OF_A_DATABASE = """
 COUNT_OBJECTS = """
     SELECT (SELECT count(*) FROM pg_class WHERE oid >= 16384) + (SELECT count(*) FROM pg_largeobject_metadata)
 """
-_LOCK_TABLE = """
-    SELECT current_setting('max_locks_per_transaction')::int
-        * (current_setting('max_connections')::int + current_setting('max_prepared_transactions')::int)
-"""
 
 
 def clear_database(connection: Connection) -> None:
@@ -63,7 +60,7 @@ def lock_tables(connection: Connection) -> None:
 def demand_locks(target: Connection, *, to_make: int) -> None:
     """Refuse what cannot pass: one transaction must lock all that it drops and all that it makes."""
     to_drop = int(target.exec_driver_sql(_LOCKS_OF_A_DATABASE).scalar_one())
-    room = int(target.exec_driver_sql(_LOCK_TABLE).scalar_one())
+    room = read_lock_table(target).room
     if to_drop + to_make > room:
         raise BackupError(
             f"method in_place would need about {to_drop + to_make} locks in one transaction (to drop {to_drop} objects "

@@ -60,12 +60,13 @@ def lock_tables(connection: Connection) -> None:
 def demand_locks(target: Connection, *, to_make: int) -> None:
     """Refuse what cannot pass: one transaction must lock all that it drops and all that it makes."""
     to_drop = int(target.exec_driver_sql(_LOCKS_OF_A_DATABASE).scalar_one())
-    room = read_lock_table(target).room
-    if to_drop + to_make > room:
+    found = read_lock_table(target)
+    if to_drop + to_make > found.room:
         raise BackupError(
             f"method in_place would need about {to_drop + to_make} locks in one transaction (to drop {to_drop} objects "
-            f"and make {to_make}), the target's lock table holds {room}; grant CREATEDB to the target's role, so that "
-            "method swap can be used, or raise max_locks_per_transaction there"
+            f"and make {to_make}), the target's lock table holds {found.room}; grant CREATEDB to the target's role, so "
+            "that method swap can be used, or raise max_locks_per_transaction there to "
+            f"{found.setting_for(to_drop + to_make)} (it is {found.per_transaction})"
         )
 
 

@@ -1,17 +1,20 @@
 """Rows that the last proved dump has byte by byte are not read again for their fingerprint; others are."""
 
 import json
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Event
+from typing import Any
 
 import pytest
 
 from tasks.engine import dumping
+from tasks.engine.content import Content, read_content
 from tasks.engine.dump_writing import Asked, Written, write_dump
 from tasks.engine.errors import BackupError, DumpRefused
 from tasks.engine.run import Run
 from tests.support.installation import Installation, ask, installed
+from tests.support.workers import wait_until
 from worker.demo.servers import PostgresServer, ValkeyServer
 
 SCHEMA = """
@@ -39,7 +42,9 @@ def installation(
 
 
 def scans(installation: Installation) -> dict[str, int]:
-    """How often each table of the source was read from one end to the other."""
+    """How often each table of the source was read from one end to the other: sessions tell it when they end."""
+    others = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    wait_until(lambda: not ask(installation.source, f"{others} AND backend_type = 'client backend'"), "sessions to end")
     ordinary = "relid IN (SELECT oid FROM pg_class WHERE relkind = 'r')"
     return dict(ask(installation.source, f"SELECT relname, seq_scan FROM pg_stat_user_tables WHERE {ordinary}"))
 
@@ -48,10 +53,7 @@ def read_twice(installation: Installation) -> set[str]:
     """The tables that a run reads for the dump and for the fingerprint; the others it reads for the dump."""
     before = scans(installation)
     installation.copied()
-    deadline = time.monotonic() + 20
-    while min((after := scans(installation))[name] - before[name] for name in before) < 1:
-        assert time.monotonic() < deadline, "the server does not tell of the run"
-        time.sleep(0.1)
+    after = scans(installation)
     assert {after[name] - before[name] for name in before} <= {1, 2}
     return {name for name in before if after[name] - before[name] == 2}
 
@@ -130,12 +132,24 @@ def test_nobody_waits_for_a_look_at_definitions_while_the_dump_is_written(
     installation.on_source(f"CREATE {kind} seen AS SELECT 1 AS one; CREATE VIEW of_seen AS SELECT * FROM seen")
     installation.copied()
 
+    looked = Event()
+
+    def read(*args: Any, known: Callable[[], Any] | None, **others: Any) -> Content:
+        def waits() -> Any:
+            looked.set()
+            return known() if known else {}
+
+        return read_content(*args, known=waits, **others)
+
     def write(run: Run, asked: Asked, part: Path) -> Written:
-        assert asked.kept is not None
-        time.sleep(1)
+        if not asked.kept:  # the target's
+            return write_dump(run, asked, part)
+        assert looked.wait(20)
         locks = "SELECT count(*) FROM pg_locks WHERE relation = 'seen'::regclass AND pid <> pg_backend_pid()"
         assert ask(installation.source, locks) == [(0,)]
         return write_dump(run, asked, part)
 
     monkeypatch.setattr(dumping, "write_dump", write)
+    monkeypatch.setattr(dumping, "read_content", read)
     installation.copied()
+    assert looked.is_set()

@@ -1,7 +1,7 @@
 """A proof is worth what it notices: lies are brought into the prepared copy of a real run, between load and proof."""
 
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 
 import psycopg2
 import pytest
@@ -29,33 +29,39 @@ _TABLES = (
 )
 
 
+Made = Callable[[str], Installation]
+
+
 @pytest.fixture(scope="module")
-def installation(
+def made(
     source_server: PostgresServer,
     target_server: PostgresServer,
     valkey_server: ValkeyServer,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Installation]:
-    """With owners and grants kept, and one good copy."""
-    home = tmp_path_factory.mktemp("lies")
-    with installed(source_server, target_server, valkey_server, home, application=False, KEEP_OWNERS="true") as made:
-        made.on_source(SCHEMA)
-        assert made.run_here()["outcome"] == "succeeded"
-        yield made
+) -> Iterator[Made]:
+    """Installations of a source that is made by these statements, with owners and grants kept, and one good copy."""
+    with ExitStack() as ends:
+
+        def make(statements: str) -> Installation:
+            home = tmp_path_factory.mktemp("lies")
+            servers = (source_server, target_server, valkey_server)
+            found = ends.enter_context(installed(*servers, home, application=False, KEEP_OWNERS="true"))
+            found.on_source(statements)
+            found.copied()
+            return found
+
+        yield make
 
 
 @pytest.fixture(scope="module")
-def written(
-    source_server: PostgresServer,
-    target_server: PostgresServer,
-    valkey_server: ValkeyServer,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Installation]:
+def installation(made: Made) -> Installation:
+    return made(SCHEMA)
+
+
+@pytest.fixture(scope="module")
+def written(made: Made) -> Installation:
     """Of which only what differs is written."""
-    home = tmp_path_factory.mktemp("written")
-    with installed(source_server, target_server, valkey_server, home, application=False, KEEP_OWNERS="true") as made:
-        made.on_source(f"{SCHEMA}; DROP MATERIALIZED VIEW deparse.kept, alike.kept; SELECT lo_unlink(4711)")
-        yield made
+    return made(f"{SCHEMA}; DROP MATERIALIZED VIEW deparse.kept, alike.kept; SELECT lo_unlink(4711)")
 
 
 def state(installation: Installation) -> tuple[str, str | None]:

@@ -27,6 +27,7 @@ from config.kinds import (
     TableNames,
     Truth,
     Whole,
+    processors,
 )
 
 HALF_A_DAY_S = 12 * 3600
@@ -140,6 +141,10 @@ class Declarations(BaseSettings):
     )
     copy_read_only: Truth = Field(
         default=False, description="Whether the copy refuses ordinary writes between runs; `promote` lifts it."
+    )
+    restore_jobs: Annotated[int, Whole("sessions", at_most=32), Shown("one for each processor, at most 4")] = Field(
+        default_factory=processors,
+        description="How many sessions load the copy, with method `swap`, when its tables are large.",
     )
     source_blocked_s: Annotated[int, Whole("seconds")] = Field(
         5, description="The dump gives way when somebody at the source waits behind it for so long."

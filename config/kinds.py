@@ -5,6 +5,7 @@ it is no secret, its value are put around it by whoever loads the settings. No r
 """
 
 import difflib
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -302,6 +303,13 @@ def _read_journal(value: object, others: ValidationInfo) -> SecretStr:
 
 # The default of a setting that follows another one; its reader works it out.
 FOLLOWS: Any = None
+
+
+def processors() -> int:
+    """How many this process may use; of more than 4, 4."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return min(4, usable or 1)
+
 
 SourceOrTarget = Annotated[DatabaseUrl, PlainValidator(_read_database), PlainSerializer(str), Secret()]
 ServiceUrl = Annotated[SecretStr, BeforeValidator(_read_service), Secret()]

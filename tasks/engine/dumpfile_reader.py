@@ -63,17 +63,23 @@ class CopyBlock:
 
 @contextmanager
 def open_dump(
-    path: Path, *, keys: Sequence[str] = (), progress: Callable[[int], None] | None = None
+    path: Path,
+    *,
+    keys: Sequence[str] = (),
+    progress: Callable[[int], None] | None = None,
+    without: Sequence[tuple[int, int]] = (),
 ) -> Iterator["DumpReader"]:
     """A reader of the file, whose first lines were looked at already, and the last ones where that is possible.
 
-    keys: secret keys of age, for an encrypted dump.
+    keys: secret keys of age, for an encrypted dump. without: the data of these COPY blocks is left out, as if it were
+    not in the file; where each begins and ends, in bytes, in the file's order. The dump must be plain.
     """
     with unpacked(path, keys) as stream:
         if isinstance(stream, io.FileIO):
             _check_end(path, stream)
-        head = _read_head(path, stream)
-        yield DumpReader(path.name, _Rejoined(head, stream), head=head, progress=progress)
+        rest = _Without(stream, without) if isinstance(stream, io.FileIO) and without else stream
+        head = _read_head(path, rest)
+        yield DumpReader(path.name, _Rejoined(head, rest), head=head, progress=progress)
 
 
 def _check_end(path: Path, file: io.FileIO) -> None:
@@ -111,6 +117,23 @@ class _Rejoined:
     def read(self, size: int = -1, /) -> bytes:
         head, self._head = self._head, b""
         return head + self._rest.read(size - len(head)) if head else self._rest.read(size)
+
+
+class _Without:
+    """A file but for some stretches of it."""
+
+    def __init__(self, file: io.FileIO, stretches: Sequence[tuple[int, int]]) -> None:
+        self._file, self._stretches = file, list(reversed(stretches))
+
+    def read(self, size: int = -1, /) -> bytes:
+        if self._stretches:
+            begin, end = self._stretches[-1]
+            if (left := begin - self._file.tell()) > 0:
+                return self._file.read(min(size, left) if size >= 0 else left)
+            self._file.seek(end)
+            self._stretches.pop()
+            return self.read(size)
+        return self._file.read(size)
 
 
 class DumpReader:
@@ -152,8 +175,16 @@ class DumpReader:
         return self._source.bytes_read
 
     @property
+    def offset(self) -> int:
+        return self._source.offset
+
+    @property
     def sha256(self) -> str:
         return self._source.sha256
+
+    def passed_over(self, lines: int) -> None:
+        """So many lines that stand in the file here were left out: those behind them keep their numbers."""
+        self._source.line += lines
 
     def items(self) -> Iterator[Statement | CopyBlock]:
         """The statements and COPY blocks in the file's order; DumpRefused where it must not be read on."""

@@ -9,15 +9,15 @@ from enum import Enum, auto
 
 from tasks.engine.dumpfile_lexer import Unreadable
 
-_NAME = rb'(?:"(?:[^"]|"")+"|[A-Za-z_\x80-\xff][A-Za-z0-9_$\x80-\xff]*)'
+NAME = rb'(?:"(?:[^"]|"")+"|[A-Za-z_\x80-\xff][A-Za-z0-9_$\x80-\xff]*)'
 _QUOTED_NAME = re.compile(rb'"(?:[^"]|"")*"')
-QUALIFIED_NAME = _NAME + rb"\." + _NAME
-"""A table's name with its schema, as pg_dump spells it; of a regular expression."""
-_QUALIFIED = re.compile(rb"(" + _NAME + rb")\.(" + _NAME + rb")")
+QUALIFIED_NAME = NAME + rb"\." + NAME
+"""A name, and one with its schema, as pg_dump spells them; of regular expressions."""
+_QUALIFIED = re.compile(rb"(" + NAME + rb")\.(" + NAME + rb")")
 _COPY = re.compile(
-    rb"COPY (" + _NAME + rb")\.(" + _NAME + rb") (?:\((" + _NAME + rb"(?:, " + _NAME + rb")*)\))? FROM stdin;"
+    rb"COPY (" + NAME + rb")\.(" + NAME + rb") (?:\((" + NAME + rb"(?:, " + NAME + rb")*)\))? FROM stdin;"
 )
-_NAMES = re.compile(_NAME)
+_NAMES = re.compile(NAME)
 _SETVAL = re.compile(rb"SELECT pg_catalog\.setval\('((?:[^']|'')+)', (-?[0-9]+), (true|false)\);")
 _SETTING = re.compile(rb"SET ([a-z_]+) = ('?)([^';]*)\2;")
 _SEARCH_PATH = re.compile(rb"SELECT pg_catalog\.set_config\('search_path', '(?:[^']|'')*', false\);")
@@ -27,12 +27,12 @@ _LARGE_OBJECT_WRITTEN = re.compile(
 )
 _STATISTICS = re.compile(rb"SELECT \* FROM pg_catalog\.pg_restore_[a-z]+_stats\(")
 _OTHER_SESSION = re.compile(
-    rb"SET SESSION AUTHORIZATION (?:'(?:[^']|'')*'|" + _NAME + rb");|RESET SESSION AUTHORIZATION;"
+    rb"SET SESSION AUTHORIZATION (?:'(?:[^']|'')*'|" + NAME + rb");|RESET SESSION AUTHORIZATION;"
 )
 # PostgreSQL 17.12, and its like of other majors, keeps a number of its own among each column's options. A pg_dump that
 # does not know it writes it out; an older server refuses it, a newer one ignores it and gives its own.
 _COLUMN_OPTIONS = re.compile(
-    rb"(?P<before>ALTER (?:FOREIGN )?TABLE ONLY " + _NAME + rb"\." + _NAME + rb" ALTER COLUMN " + _NAME + rb" SET \()"
+    rb"(?P<before>ALTER (?:FOREIGN )?TABLE ONLY " + NAME + rb"\." + NAME + rb" ALTER COLUMN " + NAME + rb" SET \()"
     rb"(?P<options>[^()';]*)\);"
 )
 _OWN_OPTION = re.compile(rb"pg_attver=[0-9]+")

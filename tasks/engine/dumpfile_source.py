@@ -11,7 +11,7 @@ BLOCK_BYTES = 1 << 20
 MAX_STATEMENT_BYTES = 64 << 20
 """A longer statement is refused: it is held in memory. COPY data has no limit, large objects come in 16 KB pieces."""
 
-_END_OF_DATA = b"\\.\n"
+END_OF_DATA = b"\\.\n"
 _NOT_SEPARATORS = bytes(byte for byte in range(256) if byte not in b"\t\n")
 
 
@@ -33,6 +33,11 @@ class DumpSource:
     def sha256(self) -> str:
         """Of all that was read so far."""
         return self._sha256.hexdigest()
+
+    @property
+    def offset(self) -> int:
+        """Where in the file the byte stands that is read next."""
+        return self.bytes_read - len(self._block) + self._position
 
     def next_line(self) -> bytes:
         """The next line with its newline; empty at the end of the file."""
@@ -73,7 +78,7 @@ class DumpSource:
             piece = held + self._block[self._position :]
             end = _end_of_data(piece, at_line_start=at_line_start)
             finished = end >= 0
-            rest = len(piece) - end - len(_END_OF_DATA) if finished else 0
+            rest = len(piece) - end - len(END_OF_DATA) if finished else 0
             self._position = len(self._block) - rest
             if not finished:
                 end = len(piece) - _held_back(piece, at_line_start=at_line_start)
@@ -111,9 +116,9 @@ class DumpSource:
 
 def _end_of_data(piece: bytes, *, at_line_start: bool) -> int:
     """Where the end-of-data line begins; -1 when it is not in this piece."""
-    if at_line_start and piece.startswith(_END_OF_DATA):
+    if at_line_start and piece.startswith(END_OF_DATA):
         return 0
-    found = piece.find(b"\n" + _END_OF_DATA)
+    found = piece.find(b"\n" + END_OF_DATA)
     return found + 1 if found >= 0 else -1
 
 

@@ -247,6 +247,7 @@ def _finish(
             sha256=facts.sha256,
             load_sha256=load_sha256(facts.load_parts),
             load_parts=facts.load_parts,
+            large_blocks=facts.large_blocks,
             content=content,
             content_digest=content_digest(content),
             **_stored(part),

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2 names its class in lower case
 
@@ -17,6 +18,16 @@ from tasks.engine.packing import unpacked
 Item = Statement | CopyBlock
 # a hostile dump's warnings would pile up in psycopg2 while a string of statements runs
 _QUIET = b"SET client_min_messages = error;"
+
+
+class Sending(Protocol):
+    """What a dump's items are given to: one session, or several that look like one."""
+
+    def add(self, statement: Statement) -> None: ...
+
+    def copy(self, block: CopyBlock) -> None: ...
+
+    def flush(self) -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,10 +61,10 @@ def load_dump(
 
     Raises DumpRefused (also when the file's SHA-256 is another), LoadFailed, ServerUnreachable (the connection broke).
     """
-    with open_dump(path, keys=keys, progress=progress) as dump, connection.cursor() as cursor:
-        session = LoadSession(connection, cursor, dump)
+    with open_dump(path, keys=keys, progress=progress) as dump:
+        session = LoadSession(connection, dump)
         with session.never_half_committed():
-            _send_all(session, dump, instead(dump.items()), session_settings)
+            send_all(session, dump, instead(dump.items()), session_settings)
             _demand_hash(path, dump.sha256, sha256)  # also of what was read just now: the file may have changed again
             session.flush()
             session.restore_encoding()
@@ -83,7 +94,8 @@ def _demand_hash(path: Path, found: str, wanted: str) -> None:
         )
 
 
-def _send_all(session: LoadSession, dump: DumpReader, items: Iterator[Item], session_settings: str) -> None:
+def send_all(session: Sending, dump: DumpReader, items: Iterator[Item], session_settings: str) -> None:
+    """The dump's items in their order, and the session's own settings behind its preamble."""
     in_preamble = True
     for item in items:
         if in_preamble and not (isinstance(item, Statement) and item.kind is Kind.SETTING):
@@ -97,7 +109,7 @@ def _send_all(session: LoadSession, dump: DumpReader, items: Iterator[Item], ses
         _end_preamble(session, session_settings, line=dump.line)
 
 
-def _end_preamble(session: LoadSession, session_settings: str, *, line: int) -> None:
+def _end_preamble(session: Sending, session_settings: str, *, line: int) -> None:
     ours = session_settings.encode().rstrip(b"; \n") + b";"
     for text in (_QUIET, ours):
         session.add(Statement(text=text, line=line, kind=Kind.SETTING))

@@ -10,7 +10,6 @@ from itertools import chain
 import psycopg2
 from psycopg2 import extensions
 from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2 names its classes in lower case
-from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
 from tasks.engine.dumpfile_reader import CopyBlock, DumpReader, Statement
 from tasks.engine.dumpfile_rules import Kind, without_own_options
@@ -64,9 +63,9 @@ def _begin(data: Iterator[bytes]) -> list[bytes]:
 class LoadSession:
     """The connection during a load, and the statements that wait for the next round trip."""
 
-    def __init__(self, connection: Connection, cursor: Cursor, dump: DumpReader) -> None:
+    def __init__(self, connection: Connection, dump: DumpReader) -> None:
         self.round_trips = 0
-        self._connection, self._cursor, self._dump = connection, cursor, dump
+        self._connection, self._cursor, self._dump = connection, connection.cursor(), dump
         self._waiting: list[Statement] = []
         self._waiting_bytes = 0
         self._autocommit = bool(connection.autocommit)
@@ -78,6 +77,9 @@ class LoadSession:
         )
         # named by chance: a statement that ended our transaction cannot have made it again
         self._savepoint = f"rns_{secrets.token_hex(8)}".encode()
+
+    def serves(self, connection: Connection) -> bool:
+        return self._connection is connection
 
     @property
     def _set_savepoint(self) -> bytes:

@@ -1,7 +1,7 @@
 """The manifest: what a dump holds, as a JSON file beside it. Made under the dump's own snapshot."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -43,6 +43,7 @@ class Manifest:
     stored_sha256: str | None = None
     load_sha256: str | None = None  # of all that a load sends; null in manifests of before
     load_parts: Mapping[str, str] | None = None  # the same in parts: see DumpFacts
+    large_blocks: Mapping[str, Sequence[int]] | None = None  # see DumpFacts; null in manifests of before
     rows_at: tuple[int, int] | None = (
         None  # where they begin and end in the SQL, in bytes; null where pg_dump wrote all
     )

@@ -4,13 +4,18 @@ import os
 import re
 import subprocess
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import psycopg2
 
-from tasks.engine.dumpfile import inspect_dump
+from config.urls import DatabaseUrl
+from tasks.engine.connections import Server, opened_ahead, raw_connection
+from tasks.engine.crew import Crew
+from tasks.engine.dumpfile import DumpFacts, inspect_dump
 from tasks.engine.loading import LoadSummary, load_dump
+from tasks.engine.loading_together import load_together
+from tasks.engine.watch import Watch
 from worker.demo.servers import PostgresServer
 
 NewDatabase = Callable[[PostgresServer, str], str]
@@ -48,3 +53,32 @@ def load(server: PostgresServer, database: str, path: Path, *, autocommit: bool 
         if not autocommit:
             connection.commit()
     return summary
+
+
+def server_of(server: PostgresServer, database: str, *, count: Callable[[int], None] | None = None) -> Server:
+    """As the engine reaches one of its databases. count: is given the round trips of all its sessions."""
+    return Server(
+        role="target",
+        url=DatabaseUrl.parse(server.url(database)),
+        application_name=f"railway-neon-sync/{database}",
+        watch=Watch("test", 120),
+        count=count,
+    )
+
+
+def load_by_several(
+    server: Server, path: Path, facts: DumpFacts, *, sessions: int = 3, progress: Callable[[int], None] | None = None
+) -> LoadSummary:
+    """facts: what was found when the dump was examined."""
+    with server.open(autocommit=True) as connection, ExitStack() as stack:
+        helpers = [stack.enter_context(opened_ahead(server, None, autocommit=True)) for _ in range(sessions - 1)]
+        return load_together(
+            stack.enter_context(Crew(connection, helpers)),
+            raw_connection(connection),
+            path,
+            parts=facts.load_parts,
+            large_blocks=facts.large_blocks,
+            rows=facts.rows,
+            session_settings=SETTINGS,
+            progress=progress,
+        )

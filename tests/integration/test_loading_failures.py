@@ -253,9 +253,8 @@ def test_a_transaction_that_the_reader_overlooked_is_noticed(
     with (
         _connected(source_server, new_database, autocommit=autocommit) as connection,
         open_dump(path) as dump,
-        connection.cursor() as cursor,
     ):
-        session = LoadSession(connection, cursor, dump)
+        session = LoadSession(connection, dump)
         session.add(statement)
         with pytest.raises(LoadFailed):
             session.flush()

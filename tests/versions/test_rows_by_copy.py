@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from tasks.engine import dumpfile
+from tasks.engine.dumpfile import inspect_dump
 from tasks.engine.rows.listing import _WORDS_SINCE
 from tests.conftest import execute
+from tests.integration.loading_support import dump_text, dump_to, load_by_several, load_with_psql, server_of
 from tests.support import fidelity
 from tests.support.both_ways import ODD, dump_both_ways
 from tests.support.installation import ask
@@ -44,3 +47,15 @@ def test_the_words_that_only_newer_clients_quote_are_known(server: PostgresServe
     assert known <= found
     assert not later & found
     assert len(found - known) == 151  # those of 14
+
+
+def test_several_sessions_load_what_one_would(
+    server: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dumpfile, "LARGE_BLOCK_BYTES", 1)
+    path = dump_to(tmp_path / "all.sql", server, "everything", "--no-owner", "-x")
+    for name in ("by_psql", "by_several"):
+        execute(server.dsn(), f"CREATE DATABASE {name} TEMPLATE template0")
+    load_with_psql(server, "by_psql", path)
+    load_by_several(server_of(server, "by_several"), path, inspect_dump(path))
+    assert dump_text(server, "by_several") == dump_text(server, "by_psql")

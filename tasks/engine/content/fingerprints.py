@@ -14,7 +14,7 @@ from tasks.engine.content.values import SequenceContent, TableContent
 from tasks.engine.mark import identifier, qualified
 
 # What one statement may take, whichever is reached first.
-_BATCH_BYTES = 64 * 2**20  # well below a second on one core
+_BATCH_BYTES = 256 * 2**20  # a second: with much less the server's parallel workers are begun and ended too often
 _BATCH_COLUMNS = 4_000  # some 200 kB of text
 _BATCH_LOCKS = 250  # a server for 8 connections has 512 for all of them
 # Their bytes may be anything, so the UTF-8 form can be held in a text of theirs.

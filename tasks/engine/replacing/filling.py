@@ -1,16 +1,22 @@
 """Filling a database with a dump: the same for both methods."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Any
 
+import psycopg2
 import sqlalchemy
 from sqlalchemy.engine import Connection
 
 from tasks.engine import grants
 from tasks.engine.connections import raw_connection
 from tasks.engine.content import TableName
+from tasks.engine.crew import Crew, Opened
+from tasks.engine.dumpfile import LARGE_BLOCK_BYTES
 from tasks.engine.faultpoints import fault_point
 from tasks.engine.loading import load_dump
+from tasks.engine.loading_together import load_together
 from tasks.engine.mark import identifier, literal, qualified
 from tasks.engine.replacing.interface import Replacement
 from tasks.engine.run import Run
@@ -29,31 +35,51 @@ DO $$ DECLARE name regclass; BEGIN
   END LOOP;
 END $$
 """
+# What ANALYZE alone takes, the largest first.
+_ANALYZED = """
+    SELECT format('%I.%I', n.nspname, c.relname), pg_relation_size(c.oid), c.relkind = 'p'
+    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'm', 'p') AND NOT c.relisshared AND n.nspname !~ '^pg_(toast|temp)'
+    ORDER BY 2 DESC
+"""
 _SAVEPOINT = "SAVEPOINT gather_statistics"
 _BROUGHT_BY_TEMPLATE = {"schema": ["public"], "extension": ["plpgsql"]}
 
 
-def fill(run: Run, connection: Connection, what: Replacement) -> list[str]:
+def fill(run: Run, connection: Connection, what: Replacement, helpers: Sequence[Opened] = ()) -> list[str]:
     """Load the dump into an empty database, put the grants back, gather statistics. Returns notes for the report.
 
-    The session's own transaction mode decides whether that is one transaction or many.
+    The session's own transaction mode decides whether that is one transaction or many. helpers: other sessions there,
+    for autocommit only.
     """
+    with Crew(connection, helpers) as crew:
+        return _fill(run, connection, what, crew)
+
+
+def _fill(run: Run, connection: Connection, what: Replacement, crew: Crew) -> list[str]:
     manifest = what.manifest
     run.progress.begin("loading", of_tables=len(manifest.content.tables), of_bytes=manifest.size_bytes)
-    load_dump(
-        raw_connection(connection),
-        what.dump,
-        sha256=manifest.sha256,
-        session_settings=SESSION,
-        keys=what.keys,
-        progress=run.progress.bytes_done,
-    )
+    raw, told = raw_connection(connection), run.progress.bytes_done
+    if crew.alone:
+        load_dump(raw, what.dump, sha256=manifest.sha256, session_settings=SESSION, keys=what.keys, progress=told)
+    else:
+        load_together(
+            crew,
+            raw,
+            what.dump,
+            parts=manifest.load_parts or {},
+            large_blocks=manifest.large_blocks or {},
+            rows={(each.schema, each.name): each.rows for each in manifest.content.tables},
+            session_settings=SESSION,
+            progress=told,
+        )
     fault_point("loaded")
     _drop_what_the_source_lacks(connection, what)
     _comment_on_public(connection, what)
     notes = [] if what.grants is None else list(grants.apply_grants(connection, grants.grants_from_json(what.grants)))
     run.progress.begin("gathering statistics")
-    notes += gather_statistics(connection)
+    if crew.alone or not _analysed_together(connection, crew):
+        notes += gather_statistics(connection)
     fault_point("filled", connection)
     return notes
 
@@ -76,6 +102,25 @@ def gather_statistics(connection: Connection, tables: Iterable[TableName] = ()) 
     if _tried(connection, _ANALYZE_ONE_BY_ONE):  # a foreign table that cannot be read stops the whole statement
         return []
     return ["the planner's statistics could not be gathered; run ANALYZE on the backup database"]
+
+
+def _analysed_together(connection: Connection, crew: Crew) -> bool:
+    """Each large table by whichever session is free. False: nothing is said of what was gathered."""
+    found = connection.exec_driver_sql(_ANALYZED).all()
+    if any(partitioned for _, _, partitioned in found):  # its partitions would be analysed with it, and again
+        return False
+    alone = [name for name, size, _ in found if size >= LARGE_BLOCK_BYTES]
+    others = [name for name, size, _ in found if size < LARGE_BLOCK_BYTES]
+    failures: list[psycopg2.Error] = []
+
+    def analyze(names: list[str], session: Any) -> None:
+        try:
+            session.cursor().execute(f"ANALYZE {', '.join(names)}")
+        except psycopg2.Error as error:
+            failures.append(error)
+
+    crew.share([partial(analyze, names) for names in (*([name] for name in alone), others) if names])
+    return not failures
 
 
 def _tried(connection: Connection, statement: str) -> bool:

@@ -16,6 +16,7 @@ from tasks.engine.connections import opened_ahead
 from tasks.engine.content import Content, read_content
 from tasks.engine.errors import BackupError
 from tasks.engine.faultpoints import fault_point
+from tasks.engine.loading_together import helpers_wanted
 from tasks.engine.mark import TargetState, identifier, set_mark_statement
 from tasks.engine.proof import demand_equal
 from tasks.engine.replacing import fence
@@ -62,10 +63,13 @@ class Swap:
         _drop(self._server, [incoming])
         self._create(self._server, incoming)
         fault_point("swap.created")
-        with target.open(incoming, autocommit=True) as connection:  # first: it cannot wait for a connection, they can
+        # first: it cannot wait for a connection, they can
+        with target.open(incoming, autocommit=True) as connection, ExitStack() as helpers:
             self._proving = self._sessions.enter_context(opened_ahead(target, incoming, repeatable=True))
             self._clearing = self._sessions.enter_context(_way_cleared(self.run))
-            self.notes += fill(self.run, connection, self.what)
+            number = helpers_wanted(self.what.dump, self.what.manifest, self.run.settings.restore_jobs)
+            others = [helpers.enter_context(opened_ahead(target, incoming, autocommit=True)) for _ in range(number)]
+            self.notes += fill(self.run, connection, self.what, others)
         self.notes += carry_over.apply_properties(self._server, self.what.properties, incoming)
         if statement := read_only_statement(self.what.read_only, incoming):
             self._server.exec_driver_sql(statement)

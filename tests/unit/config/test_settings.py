@@ -9,6 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from config.kinds import processors
 from config.settings import Settings, SettingsFault, is_secret, load_settings, setting_names
 
 SOURCE = "postgresql://ann:geheim%401@ep-x-pooler.neon.tech/shop?sslmode=require"
@@ -61,6 +62,7 @@ def test_two_addresses_are_enough() -> None:
         "allow_older_target": False,
         "full_runs": False,
         "full_run_days": 7,
+        "restore_jobs": processors(),
         "changed_tables_only": True,
         "copy_read_only": False,
         "keep_owners": False,
@@ -151,6 +153,7 @@ SINGLE_FAULTS = [
     ("KEEP_OWNERS", "maybe", "must be true or false, not 'maybe'"),
     ("ALLOW_OLDER_TARGET", "perhaps", "must be true or false, not 'perhaps'"),
     ("FULL_RUNS", "at times", "must be true or false, not 'at times'"),
+    ("RESTORE_JOBS", "0", f"{WHOLE} sessions above 0, not '0'"),
     ("FULL_RUN_DAYS", "-1", f"{WHOLE} days, at least 0, not '-1'"),
     ("CHANGED_TABLES_ONLY", "mostly", "must be true or false, not 'mostly'"),
     ("COPY_READ_ONLY", "often", "must be true or false, not 'often'"),

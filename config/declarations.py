@@ -129,8 +129,8 @@ class Declarations(BaseSettings):
     )
     full_runs: Truth = Field(
         default=False,
-        description="Whether each run asks pg_dump for the schema, dumps the target and loads the dump, also when "
-        "nothing changed.",
+        description="Whether each run asks pg_dump for the schema, reads all rows, dumps the target and loads the "
+        "dump, also when nothing changed.",
     )
     full_run_days: Annotated[int, Whole("days", at_least=0, at_most=36_500)] = Field(
         7, description="One run in so many days does so, at least; 0: only where `FULL_RUNS` asks for it."

@@ -1,10 +1,12 @@
 """How a dump comes into its file: the rows by our own COPY, beside pg_dump or a schema that is kept; or all by it."""
 
 import logging
+import secrets
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,8 +21,9 @@ from tasks.engine.packing import Key, packing
 from tasks.engine.process import run_tool, tool_environment
 from tasks.engine.rows.beside import Programs, psql_command, write_joined
 from tasks.engine.rows.exclusion import excluding
-from tasks.engine.rows.listing import LeftToPgDump, Listing, read_listing
-from tasks.engine.rows.script import rows_script
+from tasks.engine.rows.kept import KeptBlock, TableName, segments
+from tasks.engine.rows.listing import LeftToPgDump, Listed, Listing, read_listing
+from tasks.engine.rows.script import LINES_BEHIND, copy_line, lines_before, rows_script
 from tasks.engine.run import Run
 from tasks.engine.service_file import service_environment
 from tasks.engine.storage import atomic_write, told_when_full
@@ -48,6 +51,7 @@ class Asked:
     listing: Listing | None  # none: pg_dump must write the rows too
     reason: str = ""  # why it must
     kept: Kept | None = None  # what pg_dump would write but for the rows, where that is known
+    kept_rows: Mapping[TableName, KeptBlock] = field(default_factory=dict)  # and rows that need not be read
 
     def another_may_do(self, error: ToolFailed) -> bool:
         """Whether it was the schema's pg_dump that gave up, and there is a nearer one."""
@@ -106,13 +110,20 @@ def write_dump(run: Run, asked: Asked, part: Path) -> Written:
                 reason = str(error)
             else:
                 return Written(
-                    way=BY_COPY + (f", the schema of {asked.kept.file}" if asked.kept else ""),
+                    way=_way(asked),
                     client_version=asked.client.version,
                     rows_at=rows_at,
                 )
         log.info("pg_dump writes the rows too: %s", reason, extra={"event": "dump_way"})
         _write_by_pg_dump(run, asked, part, credentials)
         return Written(way=f"{BY_PG_DUMP}: {reason}", client_version=asked.client_for_rows.version)
+
+
+def _way(asked: Asked) -> str:
+    if asked.kept is None:
+        return BY_COPY
+    tables = f" and the rows of {len(asked.kept_rows)} large tables" if asked.kept_rows else ""
+    return f"{BY_COPY}, the schema{tables} of {asked.kept.file}"
 
 
 def dump_command(asked: Asked, *, file: Path | None, excluding: str | None = None) -> list[str]:
@@ -149,10 +160,13 @@ def write_rows_by_copy(
     credentials: of `service_environment`; progress: is given the number of bytes of rows so far.
     """
     assert asked.client.psql is not None  # noqa: S101 - else nothing was listed
+    parts, mark = segments(listing, asked.kept_rows), secrets.token_hex(32).encode()
     with tempfile.TemporaryFile(dir=Path(credentials["PGSERVICEFILE"]).parent) as script:
         script.writelines(
             rows_script(
-                listing,
+                parts,
+                listing.sequences,
+                mark=mark,
                 snapshot=asked.snapshot,
                 server_major=asked.server_major,
                 keep_owners=asked.keep_owners,
@@ -168,7 +182,29 @@ def write_rows_by_copy(
             script=script,
             env=tool_environment(credentials),
         )
-        return write_joined(programs, listing, out, server_major=asked.server_major, watch=watch, progress=progress)
+        return write_joined(
+            programs,
+            listing,
+            out,
+            server_major=asked.server_major,
+            watch=watch,
+            progress=progress,
+            mark=mark,
+            between=[partial(_write_kept, asked, part.kept) for part in parts[:-1]],
+        )
+
+
+def _write_kept(asked: Asked, tables: Sequence[Listed], out: BinaryIO) -> int:
+    return sum(_write_block(asked, table, out) for table in tables)
+
+
+def _write_block(asked: Asked, table: Listed, out: BinaryIO) -> int:
+    before, behind = (
+        b"".join(line + b"\n" for line in lines)
+        for lines in (lines_before(table, keep_owners=asked.keep_owners), LINES_BEHIND)
+    )
+    block = asked.kept_rows[table.schema, table.name]
+    return out.write(before) + block.write(copy_line(table), out) + out.write(behind)
 
 
 @contextmanager

@@ -18,23 +18,33 @@ from sqlalchemy.engine import Connection
 from tasks.engine import grants
 from tasks.engine.clients import choose_client
 from tasks.engine.connections import Server, ask
-from tasks.engine.content import Content, TableName, content_digest, read_content, with_sequences
+from tasks.engine.content import (
+    Content,
+    TableName,
+    content_digest,
+    holding,
+    read_content,
+    read_rows,
+    with_sequences,
+)
 from tasks.engine.content.session import catch_up
 from tasks.engine.database_properties import properties_found, properties_query
 from tasks.engine.dump_writing import Asked, Written, list_rows, write_dump
 from tasks.engine.dumpfile import DumpFacts, inspect_dump, load_sha256
 from tasks.engine.dumpfile_rules import harmless
 from tasks.engine.errors import BackupError, DumpRefused
-from tasks.engine.kept_schema import CATALOGS, catalogs_digest, distrust, kept_schema
+from tasks.engine.kept_schema import CATALOGS, Kept, catalogs_digest, distrust, kept_schema
 from tasks.engine.manifest import Manifest, write_manifest
 from tasks.engine.mark import TargetState
 from tasks.engine.names import DumpKind, form_of, manifest_path, part_path
+from tasks.engine.rows.kept import KeptBlock
 from tasks.engine.run import Run
 from tasks.engine.snapshot import Snapshot, giving_way, open_snapshot
 from tasks.engine.storage import publish_part, remove_file
 
 log = logging.getLogger(__name__)
 
+Holds = tuple[int, str]  # number and fingerprint of a table's rows
 Instead = Callable[[Snapshot, Mapping[str, Any]], Manifest | None]  # the second: what a manifest says beside content
 CLUSTER = "SELECT system_identifier FROM pg_control_system()"
 DATABASE = "SELECT oid || '/' || datname FROM pg_database WHERE datname = current_database()"
@@ -133,11 +143,12 @@ def _dump(
         }
         if instead is not None and (found := instead(snapshot, described)) is not None:
             return found
+        listing, reason = list_rows(snapshot.connection, client)
+        kept = kept_schema(run, described) if listing is not None and kind == "source" else None
+        read = _read_large(run, snapshot, kept, described) if kept is not None else {}
         plain = form_of(part.name).plain
         # What is packed is told by its bytes on disk, and nobody knows how many they will be.
         run.progress.begin("reading and dumping", of_bytes=snapshot.size_bytes if plain else 0, guessed=True)
-        listing, reason = list_rows(snapshot.connection, client)
-        kept = kept_schema(run, described) if listing is not None and kind == "source" else None
         asked = Asked(
             server=server,
             server_major=major,
@@ -151,8 +162,9 @@ def _dump(
             listing=listing,
             reason=reason,
             kept=kept,
+            kept_rows=_named_in_bytes(kept.blocks(read, run.paths.directory), described) if kept is not None else {},
         )
-        content, written, facts = _dump_and_read(run, asked, part, snapshot)
+        content, written, facts = _dump_and_read(run, asked, part, snapshot, read)
     run.keep(dump_ways={**run.facts.get("dump_ways", {}), final.name: written.way})
     return _finish(
         run,
@@ -165,13 +177,42 @@ def _dump(
     )
 
 
-def _dump_and_read(run: Run, asked: Asked, part: Path, snapshot: Snapshot) -> tuple[Content, Written, DumpFacts | None]:
+def _read_large(run: Run, snapshot: Snapshot, kept: Kept, described: Mapping[str, Any]) -> dict[TableName, Holds]:
+    """Number and fingerprint of the rows of tables that the last dump has in one large piece each.
+
+    Where they are as they were, the new dump takes its piece, and the rows need not leave the server.
+    """
+    names = kept.large_tables()
+    # The text of money follows the database's settings, and so may another type's.
+    if not names or json.dumps(kept.last.properties, sort_keys=True) != json.dumps(
+        described["properties"], sort_keys=True
+    ):
+        return {}
+    run.progress.begin("reading large tables")
+    with run.source.translated():
+        tables, _ = read_rows(snapshot.connection, names)
+        return holding(tables)
+
+
+def _named_in_bytes(blocks: Mapping[TableName, KeptBlock], described: Mapping[str, Any]) -> dict[Any, KeptBlock]:
+    """By their names as they are in the database."""
+    codec = "utf-8" if described["properties"]["encoding"] == "UTF8" else "ascii"
+    named = {}
+    for (schema, name), block in blocks.items():
+        with suppress(UnicodeEncodeError):
+            named[schema.encode(codec), name.encode(codec)] = block
+    return named
+
+
+def _dump_and_read(
+    run: Run, asked: Asked, part: Path, snapshot: Snapshot, read: Mapping[TableName, Holds]
+) -> tuple[Content, Written, DumpFacts | None]:
     """The dump in this thread, the content in another, both under the one snapshot; with how the dump was written.
 
     Where definitions are those of the last dump, rows are read when it is known which of them differ from its: then
-    the file was examined, and what was found is given too.
+    the file was examined, and what was found is given too. read: what was read of rows before.
     """
-    as_before: Future[Mapping[TableName, tuple[int, str]]] = Future()
+    as_before: Future[Mapping[TableName, Holds]] = Future()
     with ThreadPoolExecutor(1, thread_name_prefix="content") as pool:
         known = as_before.result if asked.kept else None
         reading = pool.submit(copy_context().run, _read, run, asked, snapshot, known)
@@ -182,7 +223,7 @@ def _dump_and_read(run: Run, asked: Asked, part: Path, snapshot: Snapshot) -> tu
                 facts = _examine(run, part)
                 found = asked.kept.rows_as_before(facts.load_parts)
                 run.progress.begin("reading the rows that differ")
-                as_before.set_result(found)
+                as_before.set_result({**read, **found})
                 if written.rows_at:
                     told = f"of {len(found)} of {len(facts.rows)} tables the rows are as there"
                     written = replace(written, way=f"{written.way}; {told}")
@@ -194,9 +235,7 @@ def _dump_and_read(run: Run, asked: Asked, part: Path, snapshot: Snapshot) -> tu
         return reading.result(), written, facts
 
 
-def _read(
-    run: Run, asked: Asked, snapshot: Snapshot, known: Callable[[], Mapping[TableName, tuple[int, str]]] | None
-) -> Content:
+def _read(run: Run, asked: Asked, snapshot: Snapshot, known: Callable[[], Mapping[TableName, Holds]] | None) -> Content:
     with asked.server.translated():
         found = read_content(
             snapshot.connection, progress=run.progress.tables_done, privileges=asked.keep_owners, known=known

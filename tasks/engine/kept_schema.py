@@ -31,6 +31,7 @@ from tasks.engine.mark import qualified
 from tasks.engine.names import form_of
 from tasks.engine.packing import Readable, unpacked
 from tasks.engine.proved_dump import proved_dump
+from tasks.engine.rows.kept import KeptBlock
 from tasks.engine.run import SCHEMA_KEPT, Run
 
 log = logging.getLogger(__name__)
@@ -108,6 +109,26 @@ class Kept:
     def file(self) -> str:
         """That dump's name."""
         return self.last.file
+
+    def large_tables(self) -> set[TableName]:
+        """Those whose place in its file is known, where a part of that can be read."""
+        names = self.last.large_blocks or {} if form_of(self.file).plain else {}
+        return {name for name in holding(self.last.content.tables) if qualified(name) in names}
+
+    def blocks(self, found: Mapping[TableName, tuple[int, str]], directory: Path) -> dict[TableName, KeptBlock]:
+        """Of the tables whose rows are, by number and fingerprint, what the last dump has of them. found: what is."""
+        holds, places, parts = (
+            holding(self.last.content.tables),
+            self.last.large_blocks or {},
+            self.last.load_parts or {},
+        )
+        return {
+            name: KeptBlock(file=directory / self.file, begin=begin, end=end, sha256=parts[quoted])
+            for name, now in found.items()
+            if now == holds.get(name)
+            for quoted in [qualified(name)]
+            for begin, end in [places[quoted]]
+        }
 
     def rows_as_before(self, parts: Mapping[str, str]) -> dict[TableName, tuple[int, str]]:
         """Number and fingerprint of the rows of tables that the last dump has byte by byte as the new one has them.

@@ -53,11 +53,14 @@ def write_joined(
     server_major: int,
     watch: Watch,
     progress: Callable[[int], None],
+    mark: bytes = b"",
+    between: Sequence[Callable[[BinaryIO], int]] = (),
 ) -> tuple[int, int]:
     """The whole dump into `out`; where one of the two fails the other is ended. Returns where the rows begin and end.
 
     LeftToPgDump when pg_dump's output is not understood, and when psql fails before it has written anything.
-    progress: is given the number of bytes of rows so far.
+    progress: is given the number of bytes of rows so far. mark: a line that psql writes as often as there is something
+    `between` its rows; each of those writes it, and returns how much it was.
     """
     both = Watch(watch.what, watch.remaining_s)  # so that they can be ended without the step
     taken = False
@@ -78,7 +81,7 @@ def write_joined(
             begin = _write(out, text.before())
             end = begin
             if text.found:
-                end += _pour(rows, out, take)
+                end += _pour_with(rows, out, take, mark, between)
                 rows_written.result()
                 _write(out, text.rest())
             schema_written.result()
@@ -139,6 +142,48 @@ def _pour(stream: BinaryIO, out: BinaryIO, progress: Callable[[int], None]) -> i
         done += number
         progress(done)
     return done
+
+
+def _pour_with(
+    stream: BinaryIO,
+    out: BinaryIO,
+    progress: Callable[[int], None],
+    mark: bytes,
+    between: Sequence[Callable[[BinaryIO], int]],
+) -> int:
+    """The same, and in place of each mark what stands there."""
+    done, marked = 0, _Marked(stream, mark)
+    for write in between:
+        for piece in filter(None, marked.before()):
+            done += out.write(piece)
+            progress(done)
+        if not marked.found:  # psql has failed: whoever waits for it tells it
+            return done
+        done += write(out)
+    done += out.write(marked.rest)
+    return done + _pour(stream, out, lambda more: progress(done + more))
+
+
+class _Marked:
+    """A program's output up to a line of ours."""
+
+    def __init__(self, stream: BinaryIO, mark: bytes) -> None:
+        self.rest, self.found = b"", False
+        self._stream, self._line = stream, mark + b"\n"
+
+    def before(self) -> Iterator[bytes]:
+        """What stands before the next mark, which is passed over; `found` is false when there is none."""
+        while (at := self.rest.find(self._line)) < 0:
+            keep = max(0, len(self.rest) - len(self._line) + 1)
+            yield self.rest[:keep]
+            block = os.read(self._stream.fileno(), _PIPE_BYTES)
+            self.found = bool(block)
+            if not block:
+                yield self.rest[keep:]
+                return
+            self.rest = self.rest[keep:] + block
+        yield self.rest[:at]
+        self.rest, self.found = self.rest[at + len(self._line) :], True
 
 
 def _move(source: int, sink: int) -> int:

@@ -8,8 +8,11 @@ a thousand tables take a few round trips.
 import re
 from collections.abc import Iterator, Sequence
 
-from tasks.engine.rows.listing import LeftToPgDump, Listed, Listing
+from tasks.engine.rows.kept import Segment
+from tasks.engine.rows.listing import LeftToPgDump, Listed
 
+LINES_BEHIND = (rb"\.", b"", b"")
+"""What stands behind a table's rows."""
 # Statements of one string are parsed together, and its transaction keeps a lock on each of its tables.
 _STRING_BYTES = 256 << 10
 _STRING_TABLES = 500
@@ -28,32 +31,48 @@ _SESSION_SINCE_17 = (b"SET transaction_timeout = 0",)
 
 
 def rows_script(
-    listing: Listing, *, snapshot: str, server_major: int, keep_owners: bool, lock_timeout_s: float
+    parts: Sequence[Segment],
+    sequences: Sequence[Listed],
+    *,
+    mark: bytes,
+    snapshot: str,
+    server_major: int,
+    keep_owners: bool,
+    lock_timeout_s: float,
 ) -> Iterator[bytes]:
     """The script in pieces, in the database's encoding; LeftToPgDump for a name that cannot be sent.
 
-    snapshot: the exported one, which each string's transaction takes up; server_major: of the server;
-    keep_owners: whether the comments name them, as pg_dump's do.
+    mark: a line that psql writes between two parts; snapshot: the exported one, which each string's transaction takes
+    up; server_major: of the server; keep_owners: whether the comments name them, as pg_dump's do.
     """
     session = [*_SESSION, *(_SESSION_SINCE_17 if server_major >= 17 else ())]
     begin = [
         b"BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY",
         b"SET TRANSACTION SNAPSHOT " + literal(snapshot.encode()),
     ]
-    batches = [*_batches(listing.tables)]
-    for number, tables in enumerate(batches, 1):
-        lines = Lines()
-        for table in tables:
-            lines.add(*_heading(table, b"Data for ", b"TABLE DATA", keep_owners=keep_owners))
-            lines.add(*_columns_line(table).split(b"\n"))
-            lines.statement(_copy(table))
-            lines.add(rb"\.", b"", b"")
-        for sequence in listing.sequences if number == len(batches) else ():
-            lines.add(*_heading(sequence, b"", b"SEQUENCE SET", keep_owners=keep_owners))
-            lines.value(sequence)
-            lines.add(b"", b"")
-        yield _string([*begin, *session, *_locked(tables, lock_timeout_s), *lines.statements()])
-        session = []
+    for part in parts:
+        last = part is parts[-1]
+        batches = [*_batches(part.tables)] if part.tables or last else []
+        for number, tables in enumerate(batches, 1):
+            lines = Lines()
+            for table in tables:
+                lines.add(*lines_before(table, keep_owners=keep_owners))
+                lines.statement(_copy(table))
+                lines.add(*LINES_BEHIND)
+            for sequence in sequences if last and number == len(batches) else ():
+                lines.add(*_heading(sequence, b"", b"SEQUENCE SET", keep_owners=keep_owners))
+                lines.value(sequence)
+                lines.add(b"", b"")
+            yield _string([*begin, *session, *_locked(tables, lock_timeout_s), *lines.statements()])
+            session = []
+        if not last:
+            yield b"\\qecho " + mark + b"\n"
+
+
+def lines_before(table: Listed, *, keep_owners: bool) -> list[bytes]:
+    """What stands before a table's rows."""
+    heading = _heading(table, b"Data for ", b"TABLE DATA", keep_owners=keep_owners)
+    return [*heading, *copy_line(table).split(b"\n")]
 
 
 def literal(text: bytes) -> bytes:
@@ -95,7 +114,7 @@ def _heading(listed: Listed, pfx: bytes, kind: bytes, *, keep_owners: bool) -> t
     return b"--", b"-- %bName: %b; Type: %b; Schema: %b; Owner: %b" % (pfx, name, kind, schema, owner), b"--", b""
 
 
-def _columns_line(table: Listed) -> bytes:
+def copy_line(table: Listed) -> bytes:
     columns = b"(" + b", ".join(table.columns) + b")" if table.columns else b""
     return b"COPY %b %b FROM stdin;" % (table.quoted, columns)
 

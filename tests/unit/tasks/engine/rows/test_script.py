@@ -1,5 +1,6 @@
 """What psql is told to do."""
 
+from tasks.engine.rows.kept import segments
 from tasks.engine.rows.listing import Listed, Listing
 from tasks.engine.rows.script import rows_script
 
@@ -12,7 +13,17 @@ def listed(number: int) -> Listed:
 def strings_for(tables: int) -> list[bytes]:
     every = tuple(listed(number) for number in range(tables))
     listing = Listing(tables=every, sequences=every, views=(), created=frozenset())
-    return list(rows_script(listing, snapshot="1-1", server_major=18, keep_owners=False, lock_timeout_s=5))
+    return list(
+        rows_script(
+            segments(listing, {}),
+            listing.sequences,
+            mark=b"mark",
+            snapshot="1-1",
+            server_major=18,
+            keep_owners=False,
+            lock_timeout_s=5,
+        )
+    )
 
 
 def test_two_hundred_tables_and_their_sequences_are_one_round_trip() -> None:

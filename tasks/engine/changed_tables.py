@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy.engine import Connection
 
+from tasks.engine.connections import raw_connection
 from tasks.engine.content import Content, TableName, compare_content, holding, standing, with_rows
 from tasks.engine.dumpfile import STATEMENTS, load_sha256
 from tasks.engine.errors import DumpRefused
@@ -122,7 +123,7 @@ def _changed_tables(source: Manifest, safety: Manifest, proved: Mapping[str, str
 
 
 def _question(tables: Iterable[TableName], connection: Connection) -> str:
-    version = int(connection.exec_driver_sql("SHOW server_version_num").scalar_one())
+    version = raw_connection(connection).server_version
     return _MAY.format(
         tables=literal(json.dumps(sorted(tables))),
         may_be_silent=_MAY_BE_SILENT if version >= 150000 else _IS_SUPERUSER,

@@ -194,10 +194,14 @@ def _worth_another_try(error: psycopg2.Error) -> bool:
     )
 
 
+Opened = Callable[[], AbstractContextManager[Connection]]
+"""Gives a session that was opened ahead, and closes it when it is left."""
+
+
 @contextmanager
 def opened_ahead(
     server: Server, database: str | None, *, autocommit: bool = False, repeatable: bool = False
-) -> Iterator[Callable[[], AbstractContextManager[Connection]]]:
+) -> Iterator[Opened]:
     """Open a session beside other work; what comes back waits for it, and closes it when it is left.
 
     Where that failed, as on a server that had no connection left, it is opened then.

@@ -3,7 +3,7 @@
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
@@ -11,14 +11,12 @@ from typing import Any, Self
 from sqlalchemy.engine import Connection
 
 from tasks.engine.background import beside
-from tasks.engine.connections import raw_connection
+from tasks.engine.connections import Opened, raw_connection
 from tasks.engine.errors import ServerUnreachable
 from tasks.engine.watch import cut_socket
 
 log = logging.getLogger(__name__)
 
-Opened = Callable[[], AbstractContextManager[Connection]]
-"""Gives a session that was opened ahead; see connections.opened_ahead."""
 Task = Callable[[Any], None]
 """Is given the driver's own connection of the session that does it."""
 

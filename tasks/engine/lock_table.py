@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 from sqlalchemy.engine import Connection
 
-_QUESTION = """
-    SELECT current_setting('max_locks_per_transaction')::int,
-        current_setting('max_connections')::int + current_setting('max_prepared_transactions')::int
-"""
+_PER_TRANSACTION = "current_setting('max_locks_per_transaction')::int"
+_TRANSACTIONS = "(current_setting('max_connections')::int + current_setting('max_prepared_transactions')::int)"
+_QUESTION = f"SELECT {_PER_TRANSACTION}, {_TRANSACTIONS}"
+ROOM = f"SELECT {_PER_TRANSACTION} * {_TRANSACTIONS} AS room"
+"""The question for LockTable.room alone."""
 
 
 @dataclass(frozen=True, kw_only=True)

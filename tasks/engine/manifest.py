@@ -1,12 +1,11 @@
 """The manifest: what a dump holds, as a JSON file beside it. Made under the dump's own snapshot."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tasks.engine.content import Content, content_from_json, content_to_json
+from tasks.engine.content import Content, content_from_json, from_json, to_json
 from tasks.engine.errors import DumpRefused
 from tasks.engine.names import manifest_path
 from tasks.engine.storage import atomic_write, read_regular
@@ -53,9 +52,11 @@ class Manifest:
 
 def write_manifest(manifest: Manifest, path: Path) -> None:
     """Beside its dump, mode 0600, atomically."""
-    shallow = {name: getattr(manifest, name) for name in Manifest.__dataclass_fields__}
-    document = {"format": FORMAT, **shallow, "content": content_to_json(manifest.content)}
-    atomic_write(path, json.dumps(document, sort_keys=True, ensure_ascii=False).encode())
+    document = {"format": FORMAT, **{name: getattr(manifest, name) for name in Manifest.__dataclass_fields__}}
+    text = bytearray()
+    for piece in to_json(document):
+        text += piece.encode()
+    atomic_write(path, text)
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -69,7 +70,7 @@ def read_manifest(path: Path) -> Manifest:
 def parse_manifest(text: bytes, path: Path) -> Manifest:
     """The same of what stands in the file; path: to tell of it."""
     try:
-        document = json.loads(text)
+        document = from_json(text)
         if document.pop("format") != FORMAT:
             raise DumpRefused(f"the manifest {path.name} has a format that this program does not know")
         rows_at = document.pop("rows_at", None)

@@ -6,8 +6,9 @@ memory that must survive the loss of everything else of ours.
 
 import json
 from dataclasses import asdict, dataclass
+from typing import Any
 
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, CursorResult
 
 TOOL = "railway-neon-sync"
 
@@ -59,10 +60,19 @@ def parse_mark(comment: str | None) -> Mark | None:
 
 def read_state(connection: Connection, database: str) -> TargetState | None:
     """Identity and comment of a database of this server, from a session in any of them; None when it is not there."""
-    row = connection.exec_driver_sql(
-        "SELECT d.oid, shobj_description(d.oid, 'pg_database') FROM pg_database d WHERE d.datname = %(name)s",
-        {"name": database},
-    ).one_or_none()
+    return state_found(connection.exec_driver_sql(state_query(database)))
+
+
+def state_query(database: str) -> str:
+    return (
+        "SELECT d.oid, shobj_description(d.oid, 'pg_database') FROM pg_database d "  # noqa: S608 - a literal
+        f"WHERE d.datname = {literal(database)}"
+    )
+
+
+def state_found(answer: CursorResult[Any]) -> TargetState | None:
+    """The answer to state_query; None when the database is not there."""
+    row: Any = answer.one_or_none()
     return TargetState(oid=row[0], comment=row[1]) if row else None
 
 

@@ -12,6 +12,7 @@ from tasks.engine.kept_schema import distrust
 from tasks.engine.loading import demand_unchanged
 from tasks.engine.manifest import Manifest
 from tasks.engine.mark import Mark, TargetState, parse_mark
+from tasks.engine.replacing.in_place import Ahead, sessions_ahead
 from tasks.engine.replacing.interface import Replacement, Replacing
 from tasks.engine.replacing.methods import replacement_of
 from tasks.engine.replacing.renewing import fence_opened_ahead, renew_mark
@@ -47,25 +48,29 @@ def restore_target(run: Run, source: Manifest, safety: Manifest, expected: Targe
     run.progress.begin("looking for what changed")
     comment, read_only = _published(run, source, expected)
     likely_unchanged = source.content_digest == safety.content_digest
-    with fence_opened_ahead(run) if likely_unchanged else nullcontext() as opened:
+    likely_changed = not likely_unchanged and run.settings.changed_tables_only and expected.mark is not None
+    with (
+        fence_opened_ahead(run) if likely_unchanged else nullcontext() as opened,
+        sessions_ahead(run) if likely_changed else nullcontext() as ahead,
+    ):
         judged = _judged(run, source, safety, expected)
         if judged.why is None:
             run.progress.begin("publishing")
             renew_mark(run, expected, comment, read_only=read_only, opened=opened)
             log.info("✅ Railway backup database restored successfully: %s", NOTHING_CHANGED, extra=_RESTORED)
             return Restored(way=UNCHANGED, notes=judged.notes)
-    what = Replacement(
-        dump=run.paths.source_dump,
-        manifest=source,
-        expected=expected,
-        overwrites=safety.content,
-        properties=safety.properties,
-        grants=None if run.settings.keep_owners else safety.grants,
-        comment=comment,
-        keys=keys_of(run),
-        read_only=read_only,
-    )
-    notes = _write_changes(run, what, judged) if judged.changed is not None else None
+        what = Replacement(
+            dump=run.paths.source_dump,
+            manifest=source,
+            expected=expected,
+            overwrites=safety.content,
+            properties=safety.properties,
+            grants=None if run.settings.keep_owners else safety.grants,
+            comment=comment,
+            keys=keys_of(run),
+            read_only=read_only,
+        )
+        notes = _write_changes(run, what, judged, ahead) if judged.changed is not None else None
     if notes is None:
         try:
             notes = replace(run, what)
@@ -98,11 +103,11 @@ def _judged(run: Run, source: Manifest, safety: Manifest, expected: TargetState)
     return judged
 
 
-def _write_changes(run: Run, what: Replacement, judged: Judged) -> list[str] | None:
+def _write_changes(run: Run, what: Replacement, judged: Judged, ahead: Ahead | None) -> list[str] | None:
     """Notes for the report; None where it could not be done, for whatever reason that all anew need not have."""
     publishing = False
     try:
-        with replacement_of(run, what, judged.changed) as new:
+        with replacement_of(run, what, judged.changed, ahead) as new:
             _prepare_and_prove(run, new)
             publishing = True
             new.publish()

@@ -162,7 +162,7 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def atomic_write(path: Path, data: bytes, mode: int = 0o600) -> None:
+def atomic_write(path: Path, data: bytes | bytearray, mode: int = 0o600) -> None:
     """Write a whole file: under its name stands the old content or the new one, never a part of it.
 
     StorageFull when there is no room. A reservation of the name (`reserve_stamp`) ends with it.
@@ -181,7 +181,7 @@ def atomic_write(path: Path, data: bytes, mode: int = 0o600) -> None:
         sync_folder(path.parent)
 
 
-def _write_new(path: Path, data: bytes, mode: int) -> None:
+def _write_new(path: Path, data: bytes | bytearray, mode: int) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
     with os.fdopen(descriptor, "wb") as file:
         os.fchmod(descriptor, mode)  # whatever the umask

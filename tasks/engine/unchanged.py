@@ -37,17 +37,19 @@ _OWN = """
         (SELECT min(quote_ident(name)) FROM pg_available_extensions WHERE installed_version <> default_version),
         (SELECT min(quote_ident(collname)) FROM pg_collation c
          WHERE collversion <> pg_collation_actual_version(c.oid) AND EXISTS (
-             SELECT FROM pg_depend d WHERE d.refclassid = 'pg_collation'::regclass AND d.refobjid = c.oid))
+             SELECT FROM pg_depend d WHERE d.refclassid = 'pg_collation'::regclass AND d.refobjid = c.oid)),
+        {database}
 """
 _SENTENCES = (
     "the materialised view {} is computed again by each load",
     "the table {} was never analysed, as after an upgrade of the server",
     "the server offers another version of the extension {} than the one that the copy has",
     "the server sorts by another version of the collation {} than the copy's indexes",
+    "the server sorts by another version of the collation of the database {} than the copy's indexes",
 )
 _DEFAULT_COLLATION = """
-    SELECT datcollversion <> pg_database_collation_actual_version(oid) FROM pg_database
-    WHERE datname = current_database()
+    (SELECT datname FROM pg_database
+     WHERE datname = current_database() AND datcollversion <> pg_database_collation_actual_version(oid))
 """
 
 
@@ -163,12 +165,10 @@ def _has_owners(safety: Manifest) -> bool:
 
 
 def _by_the_server(connection: Connection, *, major: int) -> str | None:
-    found = connection.exec_driver_sql(_OWN).one()
+    found = connection.exec_driver_sql(_OWN.format(database=_DEFAULT_COLLATION if major >= 15 else "NULL")).one()
     for name, sentence in zip(found, _SENTENCES, strict=True):
         if name is not None:
             return sentence.format(name)
-    if major >= 15 and connection.exec_driver_sql(_DEFAULT_COLLATION).scalar_one():
-        return "the server sorts by another version of the database's collation than the copy's indexes"
     return None
 
 

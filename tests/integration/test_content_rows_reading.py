@@ -8,10 +8,12 @@ import pytest
 from tasks.engine.content import (
     Content,
     content_from_json,
-    content_to_json,
+    fingerprints,
+    from_json,
     is_empty,
     read_content,
     statistics,
+    to_json,
 )
 from tasks.engine.content.session import PINNED_SESSION, catch_up
 from tests.integration.content_support import Database, NewDatabase, rows_of, session
@@ -82,6 +84,13 @@ def test_two_hundred_tables_are_read_in_a_handful_of_round_trips(database: Datab
         assert len(opened.statements) <= 6, opened.statements
 
 
+@pytest.fixture
+def small_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the server had no more room for locks than one of eight connections."""
+    monkeypatch.setattr(fingerprints, "_SHARE_OF_LOCKS", 10**6)
+
+
+@pytest.mark.usefixtures("small_server")
 def test_reading_many_tables_does_not_gather_their_locks(database: Database) -> None:
     database.execute(
         "".join(f"CREATE TABLE t{n} (id serial PRIMARY KEY); CREATE VIEW v{n} AS TABLE t{n};" for n in range(300))
@@ -150,6 +159,7 @@ def test_a_session_in_autocommit_reads_the_same(database: Database) -> None:
         assert read_content(opened.connection) == database.read()
 
 
+@pytest.mark.usefixtures("small_server")
 def test_progress_grows_from_nothing_to_all_tables(database: Database) -> None:
     database.execute("".join(f"CREATE TABLE t{n} (id int);" for n in range(300)))
     told: list[tuple[int, int]] = []
@@ -161,7 +171,10 @@ def test_progress_grows_from_nothing_to_all_tables(database: Database) -> None:
     assert len(told) >= 3
 
 
-def test_a_large_table_is_read_by_itself_so_that_progress_moves(database: Database) -> None:
+def test_a_large_table_is_read_by_itself_so_that_progress_moves(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fingerprints, "_BATCH_BYTES", 64 * 2**20)
     database.execute("CREATE TABLE a (s text); CREATE UNLOGGED TABLE b (s text); CREATE TABLE c (s text)")
     database.execute("ALTER TABLE b ALTER s SET STORAGE EXTERNAL; INSERT INTO b VALUES (repeat('x', 70 * 1024 * 1024))")
     told: list[int] = []
@@ -219,4 +232,4 @@ def test_the_notes_tell_versions_and_locale(database: Database) -> None:
 def test_a_content_that_was_read_survives_the_trip_through_json(database: Database) -> None:
     database.execute("CREATE TABLE t (a int) PARTITION BY LIST (a); CREATE TABLE t1 PARTITION OF t DEFAULT")
     content: Content = database.read()
-    assert content_from_json(content_to_json(content)) == content
+    assert content_from_json(from_json("".join(to_json(content)).encode())) == content

@@ -1,5 +1,6 @@
 """What a database holds: read, hashed, compared, kept as JSON."""
 
+from tasks.engine.content.as_json import content_from_json, from_json, to_json
 from tasks.engine.content.changes import describe_changes, describe_losses, describe_tables
 from tasks.engine.content.comparison import compare_content, compare_definitions
 from tasks.engine.content.digest import content_digest, definitions_digest
@@ -12,8 +13,6 @@ from tasks.engine.content.values import (
     SequenceContent,
     TableContent,
     TableName,
-    content_from_json,
-    content_to_json,
     holding,
     is_empty,
     standing,
@@ -34,17 +33,18 @@ __all__ = [
     "compare_definitions",
     "content_digest",
     "content_from_json",
-    "content_to_json",
     "definitions_digest",
     "describe_changes",
     "describe_losses",
     "describe_tables",
+    "from_json",
     "holding",
     "is_empty",
     "read_content",
     "read_rows",
     "standing",
     "statistics",
+    "to_json",
     "with_rows",
     "with_sequences",
 ]

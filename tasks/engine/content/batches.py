@@ -6,7 +6,7 @@ from typing import Any, Self, TypeVar
 
 from sqlalchemy.engine import Connection
 
-from tasks.engine.content.session import catch_up, in_autocommit, put_off, rows
+from tasks.engine.content.session import catch_up, in_autocommit, put_off, run
 
 _SAVEPOINT = "railway_neon_sync_reading"
 
@@ -42,7 +42,11 @@ class Batches:
 
     def query(self, statement: str) -> list[Any]:
         """All rows of one SELECT, in one round trip."""
-        found = rows(self._connection, self._ahead + statement)
+        return list(self.each(statement))
+
+    def each(self, statement: str) -> Iterable[Any]:
+        """The same, one by one; before the next query."""
+        found = run(self._connection, self._ahead + statement)
         self._ahead = self._ahead and f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}; "
         return found
 

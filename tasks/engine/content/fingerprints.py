@@ -16,25 +16,36 @@ from tasks.engine.mark import identifier, qualified
 # What one statement may take, whichever is reached first.
 _BATCH_BYTES = 256 * 2**20  # a second: with much less the server's parallel workers are begun and ended too often
 _BATCH_COLUMNS = 4_000  # some 200 kB of text
-_BATCH_LOCKS = 250  # a server for 8 connections has 512 for all of them
+_FEWEST_LOCKS = 250  # a server for 8 connections has 512 for all of them
+_SHARE_OF_LOCKS = 8
 # Their bytes may be anything, so the UTF-8 form can be held in a text of theirs.
 _SINGLE_BYTE = ("LATIN", "WIN", "ISO_8859", "KOI8")
 _MULTI_BYTE_WIN = ("WIN932", "WIN936", "WIN949", "WIN950")
 
 
 class Question(NamedTuple):
-    """A SELECT of one row with a number and a text, and how much of a statement it takes: 1 is all of it."""
+    """A SELECT of one row with a number and a text, and what it takes: of bytes to be read, of columns, of locks."""
 
     query: str
-    share: float
+    size_bytes: int = 0
+    columns: int = 0
+    locks: int = 0
 
 
 def ask_all(
-    batches: Batches, questions: Sequence[Question], *, progress: Callable[[int], None]
+    batches: Batches, questions: Sequence[Question], room: int, *, progress: Callable[[int], None]
 ) -> list[tuple[int, str]]:
-    """The answers, in the order of the questions, many in one round trip; progress(answers so far)."""
+    """The answers, in the order of the questions, many in one round trip; progress(answers so far).
+
+    room: how many locks the server has, by lock_table.ROOM.
+    """
     answers: list[tuple[int, str]] = []
-    for group in split(questions, weight=lambda each: each.share):
+    most_locks = max(_FEWEST_LOCKS, room // _SHARE_OF_LOCKS)
+
+    def weight(each: Question) -> float:
+        return each.size_bytes / _BATCH_BYTES + each.columns / _BATCH_COLUMNS + each.locks / most_locks
+
+    for group in split(questions, weight=weight):
         found = batches.query(
             "\nUNION ALL ".join(
                 f"SELECT {place}, asked.* FROM ({each.query}) asked (number, text)"  # noqa: S608 - our own questions
@@ -54,14 +65,12 @@ def about_table(table: Relation, encoding: str) -> Question:
         f"SELECT count(*), coalesce(sum({text_hash(f'ROW({columns})::text', encoding)}), 0)::text "  # noqa: S608 - names quoted
         f"FROM ONLY {_name(table)} {table.condition}"
     )
-    locks = 1 + table.indexes
-    share = table.size_bytes / _BATCH_BYTES + len(table.columns) / _BATCH_COLUMNS + locks / _BATCH_LOCKS
-    return Question(query, share)
+    return Question(query, size_bytes=table.size_bytes, columns=len(table.columns), locks=1 + table.indexes)
 
 
 def about_sequence(sequence: Relation) -> Question:
     """Where it stands, and whether it was called. Sequences ignore snapshots."""
-    return Question(f"SELECT last_value, is_called::text FROM {_name(sequence)}", 1 / _BATCH_LOCKS)  # noqa: S608 - a quoted name
+    return Question(f"SELECT last_value, is_called::text FROM {_name(sequence)}", locks=1)  # noqa: S608 - a quoted name
 
 
 def table_content(table: Relation, rows: int, fingerprint: str) -> TableContent:

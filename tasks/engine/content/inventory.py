@@ -1,14 +1,15 @@
 """The inventory: every object that pg_dump carries, by kind and name, with what makes it so."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from typing import Any
 
 from sqlalchemy.engine import Connection
 
 from tasks.engine.connections import raw_connection
 from tasks.engine.content.batches import Batches
 from tasks.engine.content.inventory_sql import inventory_query
-from tasks.engine.content.session import rows
+from tasks.engine.content.session import run
 from tasks.engine.content.values import SchemaObject
 
 _TOKEN = re.compile(r""""(?:[^"]|"")*"|'(?:[^']|'')*'|[()]|\bWHEN\b|[^"'()\w]+|\w+""")
@@ -28,7 +29,7 @@ def read_inventory(
     """
     major = raw_connection(connection).server_version // 10000
     query = inventory_query(major, privileges=privileges, empty=frozenset(empty))
-    found = batches.query(query) if batches else rows(connection, query)
+    found: Iterable[Any] = batches.each(query) if batches else run(connection, query)
     objects = (_object(kind, identity, text, recreate) for kind, identity, text, recreate in found)
     return tuple(sorted(objects, key=lambda each: (each.kind, each.identity)))
 

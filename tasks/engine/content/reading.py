@@ -19,10 +19,11 @@ from tasks.engine.content.inventory import read_inventory
 from tasks.engine.content.large_objects import LARGE_OBJECTS, read_large_objects
 from tasks.engine.content.session import pinning, rows
 from tasks.engine.content.values import Content, SequenceContent, TableContent, TableName
+from tasks.engine.lock_table import ROOM
 
 _Rows = tuple[tuple[TableContent, ...], tuple[SequenceContent, ...]]
 _NOTES = Path(__file__).with_name("notes.sql").read_text(encoding="utf-8")
-_FIRST = f"SELECT * FROM ({_NOTES}) notes, ({RELATIONS}) relations"  # noqa: S608 - our own text
+_FIRST = f"SELECT * FROM ({_NOTES}) notes, ({RELATIONS}) relations, ({ROOM}) room"  # noqa: S608 - our own text
 
 
 def read_content(
@@ -39,7 +40,7 @@ def read_content(
     The session stays pinned (PINNED_SESSION) until the transaction ends.
     BackupError names a table, sequence or large object that the role cannot read in full.
     """
-    [(version, notes, empty, found)] = rows(connection, f"{pinning(connection)}; {_FIRST}")
+    [(version, notes, empty, found, room)] = rows(connection, f"{pinning(connection)}; {_FIRST}")
     relations = relations_of(found, connection)
     tables, partitioned, sequences = ([each for each in relations if each.kind == kind] for kind in "rpS")
     tell = progress or _tell_nobody
@@ -52,9 +53,9 @@ def read_content(
             told = known()
         held = {each.key: told[each.key] for each in tables if each.key in told and each.dumped_whole}
         asked = [each for each in tables if each.key not in held]
-        questions = [*_questions(asked, sequences, notes["encoding"]), Question(LARGE_OBJECTS, 0)]
+        questions = [*_questions(asked, sequences, notes["encoding"]), Question(LARGE_OBJECTS)]
         answers = ask_all(
-            batches, questions, progress=lambda done: tell(min(len(held) + done, len(tables)), len(tables))
+            batches, questions, room, progress=lambda done: tell(min(len(held) + done, len(tables)), len(tables))
         )
         in_all, size_bytes = answers.pop()
         read, standing = _answered(asked, sequences, answers)
@@ -73,11 +74,11 @@ def read_content(
 
 def read_rows(connection: Connection, names: Collection[TableName]) -> _Rows:
     """The tables and sequences of these names alone, as `read_content` would find them."""
-    [(_, notes, _, found)] = rows(connection, f"{pinning(connection)}; {_FIRST}")
+    [(_, notes, _, found, room)] = rows(connection, f"{pinning(connection)}; {_FIRST}")
     relations = [each for each in relations_of(found, connection) if each.key in names]
     tables, sequences = ([each for each in relations if each.kind == kind] for kind in "rS")
     with Batches(connection) as batches:
-        answers = ask_all(batches, _questions(tables, sequences, notes["encoding"]), progress=lambda _: None)
+        answers = ask_all(batches, _questions(tables, sequences, notes["encoding"]), room, progress=lambda _: None)
     return _answered(tables, sequences, answers)
 
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
+from sys import intern
 
 TableName = tuple[str, str]  # (schema, name), unquoted
 
@@ -11,7 +11,7 @@ PRIVILEGE_KINDS = ("owner", "privileges")  # who may do what: read for the safet
 _FRESH = (("schema", "public"), ("comment", "on schema public"))  # in every database from template0
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class TableContent:
     """The rows of one ordinary table, its children not counted in."""
 
@@ -23,7 +23,7 @@ class TableContent:
     parents: tuple[TableName, ...] = ()  # partitioned table or inheritance parents
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class SequenceContent:
     """Where a sequence stands."""
 
@@ -34,7 +34,7 @@ class SequenceContent:
     logged: bool = True  # False: unlogged itself or owned by an unlogged table, a crash resets it
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class SchemaObject:
     """One object of the schema: what it is, its name independent of any search path, and what makes it so.
 
@@ -48,6 +48,12 @@ class SchemaObject:
     definition: str
     canonical: bool = True
     recreate: str | None = None  # for deparsed text: what comparison needs to have it deparsed anew
+
+    def __post_init__(self) -> None:
+        """Equal texts once in memory: there are two contents at a time, and they are mostly equal."""
+        for name in ("kind", "identity", "definition", "recreate"):
+            if type(text := getattr(self, name)) is str:
+                object.__setattr__(self, name, intern(text))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,31 +76,6 @@ class Content:
     partitioned: tuple[TableName, ...] = ()  # tables that hold rows only in their partitions
     partition_parents: tuple[tuple[TableName, TableName], ...] = ()  # (partitioned child, its parent)
     notes: Mapping[str, str] | None = None  # extension and collation versions, encoding, locale
-
-
-def content_to_json(content: Content) -> dict[str, Any]:
-    """Plain JSON values."""
-    return asdict(content)
-
-
-def content_from_json(document: Mapping[str, Any]) -> Content:
-    """The reverse of content_to_json, after a trip through JSON text."""
-    tables = tuple(
-        TableContent(**{**table, "parents": tuple((schema, name) for schema, name in table["parents"])})
-        for table in document["tables"]
-    )
-    return Content(
-        server_version=document["server_version"],
-        tables=tables,
-        sequences=tuple(SequenceContent(**sequence) for sequence in document["sequences"]),
-        objects=tuple(SchemaObject(**entry) for entry in document["objects"]),
-        large_objects=LargeObjects(**document["large_objects"]),
-        partitioned=tuple((schema, name) for schema, name in document["partitioned"]),
-        partition_parents=tuple(
-            ((child[0], child[1]), (parent[0], parent[1])) for child, parent in document["partition_parents"]
-        ),
-        notes=document["notes"],
-    )
 
 
 def with_sequences(content: Content, values: Mapping[TableName, tuple[int, bool]]) -> Content:

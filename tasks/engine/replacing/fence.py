@@ -9,11 +9,12 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 import psycopg2
+import sqlalchemy
 from sqlalchemy.engine import Connection
 
 from tasks.engine.connections import Server, raw_connection
 from tasks.engine.errors import FenceBroken, Refused, ServerUnreachable
-from tasks.engine.mark import TargetState, literal, read_state
+from tasks.engine.mark import TargetState, literal, state_found, state_query
 
 _CLASS = 0x726E73  # "rns"
 MAINTENANCE_DATABASES = """
@@ -48,10 +49,25 @@ def compare_statement(database: str, expected: TargetState) -> str:
     )
 
 
-def check(connection: Connection, database: str, expected: TargetState) -> None:
-    """FenceBroken unless the target is still what it was at the safety backup."""
-    if read_state(connection, database) != expected:
+def take_lock_and_check(connection: Connection, database: str, expected: TargetState) -> None:
+    """FenceBroken unless the target is still what it was at the safety backup. One round trip."""
+    answer = connection.exec_driver_sql(f"{take_lock_statement(database)}; {state_query(database)}")
+    if state_found(answer) != expected:
         raise broken(database)
+
+
+def commit(connection: Connection, database: str, expected: TargetState, statements: Sequence[str]) -> None:
+    """These, then COMMIT, of a transaction that holds the lock; FenceBroken, and nothing done, where the target is not
+    what was expected. One round trip.
+    """
+    for statement in (compare_statement(database, expected), *statements):
+        raw_connection(connection).put_off(statement)
+    try:
+        connection.commit()
+    except sqlalchemy.exc.DBAPIError as error:
+        if getattr(error.orig, "pgcode", None) == BROKEN:
+            raise broken(database) from error
+        raise
 
 
 def publish(connection: Connection, database: str, expected: TargetState, statements: Sequence[str]) -> None:

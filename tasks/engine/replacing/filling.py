@@ -10,9 +10,9 @@ import sqlalchemy
 from sqlalchemy.engine import Connection
 
 from tasks.engine import grants
-from tasks.engine.connections import raw_connection
+from tasks.engine.connections import Opened, raw_connection
 from tasks.engine.content import TableName
-from tasks.engine.crew import Crew, Opened
+from tasks.engine.crew import Crew
 from tasks.engine.dumpfile import LARGE_BLOCK_BYTES
 from tasks.engine.faultpoints import fault_point
 from tasks.engine.loading import load_dump

@@ -5,12 +5,13 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
 from sqlalchemy.engine import Connection
 
-from tasks.engine.connections import Server, opened_ahead
+from tasks.engine.connections import Opened, Server, opened_ahead
 from tasks.engine.content import Content, read_content
 from tasks.engine.content.session import reading_settings_undone
 from tasks.engine.errors import BackupError
@@ -40,15 +41,16 @@ _BLOCKED = (
 class InPlace:
     """One transaction from the first DROP to the mark: whatever happens before its COMMIT never happened."""
 
-    def __init__(self, run: Run, what: Replacement) -> None:
-        self.run, self.what = run, what
+    def __init__(self, run: Run, what: Replacement, ahead: "Ahead | None" = None) -> None:
+        self.run, self.what, self._ahead = run, what, ahead
         self.notes: list[str] = []
 
     def __enter__(self) -> Self:
         run = self.run
         with ExitStack() as stack:
-            opened = stack.enter_context(opened_ahead(run.target, run.target_name))
-            stack.enter_context(_fence_held(run))
+            ahead = self._ahead or stack.enter_context(sessions_ahead(run))
+            opened = ahead.target
+            stack.enter_context(_fence_held(run, ahead.maintenance))
             stack.enter_context(blockers_ended(run.target, grace_s=run.settings.target_blockers_grace_s))
             self._connection = stack.enter_context(opened())
             self._stack = stack.pop_all()
@@ -62,9 +64,8 @@ class InPlace:
 
     def prepare(self) -> None:
         connection, run = self._connection, self.run
-        connection.exec_driver_sql(fence.take_lock_statement(run.target_name))
+        fence.take_lock_and_check(connection, run.target_name, self.what.expected)
         run.still_ours()
-        fence.check(connection, run.target_name, self.what.expected)
         lock_tables(connection)
         self._look_again()
         fault_point("in_place.locked")
@@ -82,11 +83,9 @@ class InPlace:
         connection, run = self._connection, self.run
         fault_point("publish.before")
         run.still_ours()
-        fence.check(connection, run.target_name, self.what.expected)
-        if statement := read_only_statement(self.what.read_only, run.target_name):
-            connection.exec_driver_sql(statement)
-        connection.exec_driver_sql(set_mark_statement(run.target_name, self.what.comment))
-        connection.commit()
+        change = read_only_statement(self.what.read_only, run.target_name)
+        statements = [*([change] if change else []), set_mark_statement(run.target_name, self.what.comment)]
+        fence.commit(connection, run.target_name, self.what.expected, statements)
         fault_point("publish.after")
 
     def _look_again(self) -> None:
@@ -101,14 +100,32 @@ class InPlace:
         demand_same_rights(self._connection, self.what.grants, name, told=NOT_OVERWRITTEN)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Ahead:
+    """The sessions that this method needs; None where there is no maintenance database."""
+
+    target: Opened
+    maintenance: Opened | None
+
+
 @contextmanager
-def _fence_held(run: Run) -> Iterator[None]:
-    """The fence's lock in the maintenance database too, where method swap takes it."""
+def sessions_ahead(run: Run) -> Iterator[Ahead]:
+    """Open them beside other work."""
     maintenance = run.facts["maintenance"]
-    if maintenance is None:
+    with ExitStack() as stack:
+        yield Ahead(
+            target=stack.enter_context(opened_ahead(run.target, run.target_name)),
+            maintenance=stack.enter_context(opened_ahead(run.target, maintenance)) if maintenance else None,
+        )
+
+
+@contextmanager
+def _fence_held(run: Run, opened: Opened | None) -> Iterator[None]:
+    """The fence's lock in the maintenance database too, where method swap takes it."""
+    if opened is None:
         yield
         return
-    with run.target.open(maintenance) as connection:
+    with opened() as connection:
         connection.exec_driver_sql(fence.take_lock_statement(run.target_name))
         yield
 

@@ -7,7 +7,7 @@ from typing import Any
 from tasks.engine.changed_tables import Changed
 from tasks.engine.connections import Server
 from tasks.engine.errors import BackupError
-from tasks.engine.replacing.in_place import InPlace
+from tasks.engine.replacing.in_place import Ahead, InPlace
 from tasks.engine.replacing.interface import Replacement, Replacing
 from tasks.engine.replacing.swap import Swap
 from tasks.engine.replacing.tables import ChangedTables
@@ -29,13 +29,15 @@ def choose_method(wanted: str, target: Server, found: Mapping[str, Any]) -> tupl
     return "in_place", reason
 
 
-def replacement_of(run: Run, what: Replacement, changed: Changed | None = None) -> AbstractContextManager[Replacing]:
+def replacement_of(
+    run: Run, what: Replacement, changed: Changed | None = None, ahead: Ahead | None = None
+) -> AbstractContextManager[Replacing]:
     """The new content, to be prepared by the run's method; discarded on leaving unless it was published.
 
-    changed: all that need be written, into the tables that stand there.
+    changed: all that need be written, into the tables that stand there; ahead: the sessions for that, if they are open.
     """
     if changed is not None:
-        return ChangedTables(run, what, changed)
+        return ChangedTables(run, what, changed, ahead)
     return Swap(run, what) if run.facts["method"] == "swap" else InPlace(run, what)
 
 

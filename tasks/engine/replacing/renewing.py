@@ -1,18 +1,13 @@
 """The third way, where nothing changed: the content stays as it stands, and only its mark becomes a new one."""
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 
-from sqlalchemy.engine import Connection
-
-from tasks.engine.connections import opened_ahead
+from tasks.engine.connections import Opened, opened_ahead
 from tasks.engine.faultpoints import fault_point
 from tasks.engine.mark import TargetState, set_mark_statement
 from tasks.engine.replacing import fence
 from tasks.engine.replacing.filling import read_only_statement
 from tasks.engine.run import Run
-
-Opened = Callable[[], AbstractContextManager[Connection]]
 
 
 def fence_opened_ahead(run: Run) -> AbstractContextManager[Opened]:

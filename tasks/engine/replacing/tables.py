@@ -9,7 +9,7 @@ from functools import partial
 from tasks.engine.changed_tables import Changed
 from tasks.engine.connections import raw_connection
 from tasks.engine.content import Content, TableName, read_content, read_rows, with_rows
-from tasks.engine.content.session import reading_settings_undone
+from tasks.engine.content.session import put_off, reading_settings_undone
 from tasks.engine.content.session import run as execute
 from tasks.engine.faultpoints import fault_point
 from tasks.engine.guards import NOT_OVERWRITTEN, demand_unwritten
@@ -19,7 +19,7 @@ from tasks.engine.mark import literal, qualified
 from tasks.engine.proof import demand_equal
 from tasks.engine.replacing import fence
 from tasks.engine.replacing.filling import SESSION, gather_statistics
-from tasks.engine.replacing.in_place import InPlace
+from tasks.engine.replacing.in_place import Ahead, InPlace
 from tasks.engine.replacing.interface import Replacement
 from tasks.engine.run import Run
 
@@ -36,15 +36,15 @@ _LOCK_SEQUENCES = """
 class ChangedTables(InPlace):
     """One transaction from the first lock to the mark: whatever happens before its COMMIT never happened."""
 
-    def __init__(self, run: Run, what: Replacement, changed: Changed) -> None:
-        super().__init__(run, what)
+    def __init__(self, run: Run, what: Replacement, changed: Changed, ahead: Ahead | None = None) -> None:
+        super().__init__(run, what, ahead)
         self._changed = changed
 
     def prepare(self) -> None:
         connection, run, what = self._connection, self.run, self.what
-        execute(connection, f"{_SILENT}; {fence.take_lock_statement(run.target_name)}")
+        put_off(connection, _SILENT)
+        fence.take_lock_and_check(connection, run.target_name, what.expected)
         run.still_ours()
-        fence.check(connection, run.target_name, what.expected)
         self._lock()
         self._demand_unwritten_here()
         fault_point("tables.locked")
@@ -89,7 +89,7 @@ class ChangedTables(InPlace):
 
     def _lock(self) -> None:
         if names := ", ".join(f"ONLY {name}" for name in _names(self._changed.tables)):
-            execute(self._connection, f"LOCK TABLE {names} IN EXCLUSIVE MODE")
+            put_off(self._connection, f"LOCK TABLE {names} IN EXCLUSIVE MODE")
         if sequences := ", ".join(map(literal, _names(self._changed.sequences))):
             lock = execute(self._connection, _LOCK_SEQUENCES.format(sequences)).scalar_one()
             execute(self._connection, lock)

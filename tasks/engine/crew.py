@@ -49,7 +49,7 @@ class Crew:
         """
         waiting, failures = deque(tasks), list[BaseException]()
         with ExitStack() as at_work:
-            for helper in self._helpers[: len(tasks) - 1]:
+            for helper in self._helpers[: max(0, len(tasks) - 1)]:
                 help_along = partial(self._help, helper, waiting, failures)
                 at_work.enter_context(beside(help_along, name="helping"))
             self._work(self._first, waiting, failures)

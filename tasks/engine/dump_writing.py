@@ -190,21 +190,21 @@ def write_rows_by_copy(
             watch=watch,
             progress=progress,
             mark=mark,
-            between=[partial(_write_kept, asked, part.kept) for part in parts[:-1]],
+            between=[partial(_write_kept, asked, part.kept, watch) for part in parts[:-1]],
         )
 
 
-def _write_kept(asked: Asked, tables: Sequence[Listed], out: BinaryIO) -> int:
-    return sum(_write_block(asked, table, out) for table in tables)
+def _write_kept(asked: Asked, tables: Sequence[Listed], watch: Watch, out: BinaryIO) -> int:
+    return sum(_write_block(asked, table, watch, out) for table in tables)
 
 
-def _write_block(asked: Asked, table: Listed, out: BinaryIO) -> int:
+def _write_block(asked: Asked, table: Listed, watch: Watch, out: BinaryIO) -> int:
     before, behind = (
         b"".join(line + b"\n" for line in lines)
         for lines in (lines_before(table, keep_owners=asked.keep_owners), LINES_BEHIND)
     )
     block = asked.kept_rows[table.schema, table.name]
-    return out.write(before) + block.write(copy_line(table), out) + out.write(behind)
+    return out.write(before) + block.write(copy_line(table), out, check=watch.check) + out.write(behind)
 
 
 @contextmanager

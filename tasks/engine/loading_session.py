@@ -78,6 +78,10 @@ class LoadSession:
         # named by chance: a statement that ended our transaction cannot have made it again
         self._savepoint = f"rns_{secrets.token_hex(8)}".encode()
 
+    def stores(self, block: CopyBlock) -> bool:
+        """Whether the dump made the block's table itself, and no rule says what becomes of its rows."""
+        return self._tables.hold(block)
+
     def serves(self, connection: Connection) -> bool:
         return self._connection is connection
 

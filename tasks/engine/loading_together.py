@@ -112,6 +112,10 @@ class _Together:
             self._first.copy(block)
             return
         begin, end = self._large[name]
+        if not self._first.stores(block):  # an extension's: it may be tied to others already
+            self._do_what_waits()
+            self._first.copy(block)
+            return
         if named := copy_columns(block.text):
             self._sizes[named[0]] = end - begin
         self._wait(_ROWS, name, block, end - begin)

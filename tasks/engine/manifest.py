@@ -1,6 +1,6 @@
 """The manifest: what a dump holds, as a JSON file beside it. Made under the dump's own snapshot."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -42,7 +42,7 @@ class Manifest:
     stored_sha256: str | None = None
     load_sha256: str | None = None  # of all that a load sends; null in manifests of before
     load_parts: Mapping[str, str] | None = None  # the same in parts: see DumpFacts
-    large_blocks: Mapping[str, Sequence[int]] | None = None  # see DumpFacts; null in manifests of before
+    large_blocks: Mapping[str, tuple[int, int]] | None = None  # see DumpFacts; null in manifests of before
     rows_at: tuple[int, int] | None = (
         None  # where they begin and end in the SQL, in bytes; null where pg_dump wrote all
     )
@@ -73,13 +73,22 @@ def parse_manifest(text: bytes, path: Path) -> Manifest:
         document = from_json(text)
         if document.pop("format") != FORMAT:
             raise DumpRefused(f"the manifest {path.name} has a format that this program does not know")
-        rows_at = document.pop("rows_at", None)
+        rows_at, blocks = (document.pop(name, None) for name in ("rows_at", "large_blocks"))
         return Manifest(
             **{**document, "content": content_from_json(document["content"])},
-            rows_at=tuple(rows_at) if rows_at is not None else None,
+            rows_at=_place(rows_at) if rows_at is not None else None,
+            large_blocks={name: _place(at) for name, at in blocks.items()} if blocks is not None else None,
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DumpRefused(f"the manifest {path} is damaged; {_WITHOUT}") from error
+
+
+def _place(found: Any) -> tuple[int, int]:
+    """Where something begins and ends in the SQL."""
+    begin, end = found
+    if not (type(begin) is type(end) is int and 0 <= begin <= end):
+        raise ValueError("this is no place in a file")
+    return begin, end
 
 
 def read_own(dump: Path, *, run_id: str, known: Mapping[str, Any]) -> Manifest:

@@ -16,6 +16,7 @@ from tasks.engine.mark import identifier, qualified
 # What one statement may take, whichever is reached first.
 _BATCH_BYTES = 256 * 2**20  # a second: with much less the server's parallel workers are begun and ended too often
 _BATCH_COLUMNS = 4_000  # some 200 kB of text
+_BATCH_QUESTIONS = 500  # the server's stack is as deep as they are many
 _FEWEST_LOCKS = 250  # a server for 8 connections has 512 for all of them
 _SHARE_OF_LOCKS = 8
 # Their bytes may be anything, so the UTF-8 form can be held in a text of theirs.
@@ -43,7 +44,8 @@ def ask_all(
     most_locks = max(_FEWEST_LOCKS, room // _SHARE_OF_LOCKS)
 
     def weight(each: Question) -> float:
-        return each.size_bytes / _BATCH_BYTES + each.columns / _BATCH_COLUMNS + each.locks / most_locks
+        taken = each.size_bytes / _BATCH_BYTES + each.columns / _BATCH_COLUMNS + each.locks / most_locks
+        return max(taken, 1 / _BATCH_QUESTIONS)
 
     for group in split(questions, weight=weight):
         found = batches.query(

@@ -9,12 +9,11 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 import psycopg2
-import sqlalchemy
 from sqlalchemy.engine import Connection
 
 from tasks.engine.connections import Server, raw_connection
 from tasks.engine.errors import FenceBroken, Refused, ServerUnreachable
-from tasks.engine.mark import TargetState, literal, state_found, state_query
+from tasks.engine.mark import TargetState, literal, read_state, state_found, state_query
 
 _CLASS = 0x726E73  # "rns"
 MAINTENANCE_DATABASES = """
@@ -57,17 +56,15 @@ def take_lock_and_check(connection: Connection, database: str, expected: TargetS
 
 
 def commit(connection: Connection, database: str, expected: TargetState, statements: Sequence[str]) -> None:
-    """These, then COMMIT, of a transaction that holds the lock; FenceBroken, and nothing done, where the target is not
-    what was expected. One round trip.
+    """These, then COMMIT, of a transaction that holds the lock; FenceBroken unless the target is what was expected.
+
+    Asked by a plain SELECT: the target itself need not have plpgsql.
     """
-    for statement in (compare_statement(database, expected), *statements):
+    if read_state(connection, database) != expected:
+        raise broken(database)
+    for statement in statements:
         raw_connection(connection).put_off(statement)
-    try:
-        connection.commit()
-    except sqlalchemy.exc.DBAPIError as error:
-        if getattr(error.orig, "pgcode", None) == BROKEN:
-            raise broken(database) from error
-        raise
+    connection.commit()
 
 
 def publish(connection: Connection, database: str, expected: TargetState, statements: Sequence[str]) -> None:

@@ -1,5 +1,6 @@
 """Method `swap`: the new content is loaded into a database beside the old one, and both change names."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +15,7 @@ from tasks.engine import carry_over
 from tasks.engine.background import beside
 from tasks.engine.connections import opened_ahead
 from tasks.engine.content import Content, read_content
-from tasks.engine.errors import BackupError
+from tasks.engine.errors import BackupError, LoadFailed
 from tasks.engine.faultpoints import fault_point
 from tasks.engine.loading_together import helpers_wanted
 from tasks.engine.mark import TargetState, identifier, set_mark_statement
@@ -23,6 +24,8 @@ from tasks.engine.replacing import fence
 from tasks.engine.replacing.filling import fill, read_only_statement
 from tasks.engine.replacing.interface import Replacement
 from tasks.engine.run import Run
+
+log = logging.getLogger(__name__)
 
 Clearing = Callable[[], AbstractContextManager[None]]
 
@@ -41,6 +44,7 @@ class Swap:
         self.run, self.what = run, what
         self.notes: list[str] = []
         self._published = False
+        self._clearing: Clearing | None = None
         self._sessions = ExitStack()
 
     def __enter__(self) -> Self:
@@ -58,21 +62,34 @@ class Swap:
                     drop_databases(self.run, self.run.incoming_name)
 
     def prepare(self) -> None:
-        target, incoming = self.run.target, self.run.incoming_name
+        incoming = self.run.incoming_name
         self.run.still_ours()
-        _drop(self._server, [incoming])
-        self._create(self._server, incoming)
-        fault_point("swap.created")
-        # first: it cannot wait for a connection, they can
-        with target.open(incoming, autocommit=True) as connection, ExitStack() as helpers:
-            self._proving = self._sessions.enter_context(opened_ahead(target, incoming, repeatable=True))
-            self._clearing = self._sessions.enter_context(_way_cleared(self.run))
-            number = helpers_wanted(self.what.dump, self.what.manifest, self.run.settings.restore_jobs)
-            others = [helpers.enter_context(opened_ahead(target, incoming, autocommit=True)) for _ in range(number)]
-            self.notes += fill(self.run, connection, self.what, others)
+        helpers = helpers_wanted(self.what.dump, self.what.manifest, self.run.settings.restore_jobs)
+        try:
+            notes = self._filled(helpers)
+        except LoadFailed as error:
+            if not helpers:
+                raise
+            # Rows may be tied to others that pg_dump writes before them, as by a function in a CHECK.
+            log.warning("all is loaded again by one session: %s", error, extra={"event": "loaded_by_one"})
+            notes = self._filled(0)
+        self.notes += notes
         self.notes += carry_over.apply_properties(self._server, self.what.properties, incoming)
         if statement := read_only_statement(self.what.read_only, incoming):
             self._server.exec_driver_sql(statement)
+
+    def _filled(self, helpers: int) -> list[str]:
+        """Make the new database, and fill it by so many sessions more than one."""
+        target, incoming = self.run.target, self.run.incoming_name
+        _drop(self._server, [incoming])
+        notes = self._create(self._server, incoming)
+        fault_point("swap.created")
+        # first: it cannot wait for a connection, they can
+        with target.open(incoming, autocommit=True) as connection, ExitStack() as sessions:
+            self._proving = self._sessions.enter_context(opened_ahead(target, incoming, repeatable=True))
+            self._clearing = self._clearing or self._sessions.enter_context(_way_cleared(self.run))
+            others = [sessions.enter_context(opened_ahead(target, incoming, autocommit=True)) for _ in range(helpers)]
+            return notes + fill(self.run, connection, self.what, others)
 
     def prove(self) -> Content:
         with self._proving() as connection:
@@ -90,14 +107,15 @@ class Swap:
             set_mark_statement(run.target_name, self.what.comment),
         ]
         fault_point("publish.before")
+        assert self._clearing is not None  # noqa: S101 - it is prepared before
         _publish(run, self._server, self._clearing, self.what.expected, statements)
         self._published = True
         fault_point("publish.after")
 
-    def _create(self, connection: Connection, name: str) -> None:
+    def _create(self, connection: Connection, name: str) -> list[str]:
         options, notes = carry_over.locale_choice(self.what.manifest.properties, self.what.properties, connection)
-        self.notes += notes
         connection.exec_driver_sql(carry_over.create_database_statement(name, options))
+        return notes
 
 
 def put_back(run: Run, published: TargetState) -> None:

@@ -1,7 +1,7 @@
 """COPY blocks that are taken out of an earlier dump, and the segments into which they part what psql writes."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -23,22 +23,31 @@ class KeptBlock:
     end: int
     sha256: str
 
-    def write(self, statement: bytes, out: BinaryIO) -> int:
+    def write(self, statement: bytes, out: BinaryIO, *, check: Callable[[], None] = lambda: None) -> int:
         """The data, behind which the line that ends it is still to come; returns how much it was.
 
-        LeftToPgDump when the file does not hold any more what it held: part of it is written then.
+        LeftToPgDump when the file does not hold any more what it held: part of it is written then. check: raises when
+        the step must end.
         """
         found = hashlib.sha256(statement + b"\n")
-        with self.file.open("rb", buffering=0) as file:
-            file.seek(self.begin)
-            left = self.end - self.begin
-            while left > 0 and (piece := file.read(min(left, _BLOCK_BYTES))):
-                found.update(piece)
-                out.write(piece)
-                left -= len(piece)
+        for piece in self._pieces():
+            check()
+            found.update(piece)
+            out.write(piece)
         if found.hexdigest() != self.sha256:
             raise LeftToPgDump(f"{self.file.name} was changed or damaged")
         return self.end - self.begin
+
+    def _pieces(self) -> Iterator[bytes]:
+        try:
+            with self.file.open("rb", buffering=0) as file:
+                file.seek(self.begin)
+                left = self.end - self.begin
+                while left > 0 and (piece := file.read(min(left, _BLOCK_BYTES))):
+                    left -= len(piece)
+                    yield piece
+        except OSError as error:
+            raise LeftToPgDump(f"{self.file.name} cannot be read ({error.strerror})") from error
 
 
 @dataclass(frozen=True, kw_only=True)

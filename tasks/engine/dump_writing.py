@@ -21,7 +21,7 @@ from tasks.engine.packing import Key, packing
 from tasks.engine.process import run_tool, tool_environment
 from tasks.engine.rows.beside import Programs, psql_command, write_joined
 from tasks.engine.rows.exclusion import excluding
-from tasks.engine.rows.kept import KeptBlock, TableName, segments
+from tasks.engine.rows.kept import KeptBlock, RawName, segments
 from tasks.engine.rows.listing import LeftToPgDump, Listed, Listing, read_listing
 from tasks.engine.rows.script import LINES_BEHIND, copy_line, lines_before, rows_script
 from tasks.engine.run import Run
@@ -51,7 +51,7 @@ class Asked:
     listing: Listing | None  # none: pg_dump must write the rows too
     reason: str = ""  # why it must
     kept: Kept | None = None  # what pg_dump would write but for the rows, where that is known
-    kept_rows: Mapping[TableName, KeptBlock] = field(default_factory=dict)  # and rows that need not be read
+    kept_rows: Mapping[RawName, KeptBlock] = field(default_factory=dict)  # and rows that need not be read
 
     def another_may_do(self, error: ToolFailed) -> bool:
         """Whether it was the schema's pg_dump that gave up, and there is a nearer one."""

@@ -22,29 +22,27 @@ from tasks.engine.content import (
     Content,
     TableName,
     content_digest,
-    holding,
     read_content,
-    read_rows,
     with_sequences,
 )
 from tasks.engine.content.session import catch_up
+from tasks.engine.content.values import Holds
 from tasks.engine.database_properties import properties_found, properties_query
 from tasks.engine.dump_writing import Asked, Written, list_rows, write_dump
 from tasks.engine.dumpfile import DumpFacts, inspect_dump, load_sha256
 from tasks.engine.dumpfile_rules import harmless
 from tasks.engine.errors import BackupError, DumpRefused
-from tasks.engine.kept_schema import CATALOGS, Kept, catalogs_digest, distrust, kept_schema
+from tasks.engine.kept_rows import kept_blocks, read_large
+from tasks.engine.kept_schema import CATALOGS, catalogs_digest, distrust, kept_schema
 from tasks.engine.manifest import Manifest, write_manifest
 from tasks.engine.mark import TargetState
 from tasks.engine.names import DumpKind, form_of, manifest_path, part_path
-from tasks.engine.rows.kept import KeptBlock
 from tasks.engine.run import Run
 from tasks.engine.snapshot import Snapshot, giving_way, open_snapshot
 from tasks.engine.storage import publish_part, remove_file
 
 log = logging.getLogger(__name__)
 
-Holds = tuple[int, str]  # number and fingerprint of a table's rows
 Instead = Callable[[Snapshot, Mapping[str, Any]], Manifest | None]  # the second: what a manifest says beside content
 CLUSTER = "SELECT system_identifier FROM pg_control_system()"
 DATABASE = "SELECT oid || '/' || datname FROM pg_database WHERE datname = current_database()"
@@ -145,7 +143,9 @@ def _dump(
             return found
         listing, reason = list_rows(snapshot.connection, client)
         kept = kept_schema(run, described) if listing is not None and kind == "source" else None
-        read = _read_large(run, snapshot, kept, described) if kept is not None else {}
+        encoding = described["properties"]["encoding"]
+        read = read_large(run, snapshot, kept, described) if kept is not None else {}
+        blocks = kept_blocks(kept, read, run.paths.directory, encoding=encoding) if kept is not None else {}
         plain = form_of(part.name).plain
         # What is packed is told by its bytes on disk, and nobody knows how many they will be.
         run.progress.begin("reading and dumping", of_bytes=snapshot.size_bytes if plain else 0, guessed=True)
@@ -156,13 +156,13 @@ def _dump(
             # What one of before 17 writes of owners gives them a right more on a server from 17 on: MAINTAIN.
             client_for_rows=client if kind == "source" and keep_owners else choose(),
             snapshot=snapshot.name,
-            encoding=described["properties"]["encoding"],
+            encoding=encoding,
             keep_owners=keep_owners,
             lock_timeout_s=lock_timeout_s,
             listing=listing,
             reason=reason,
             kept=kept,
-            kept_rows=_named_in_bytes(kept.blocks(read, run.paths.directory), described) if kept is not None else {},
+            kept_rows=blocks,
         )
         content, written, facts = _dump_and_read(run, asked, part, snapshot, read)
     run.keep(dump_ways={**run.facts.get("dump_ways", {}), final.name: written.way})
@@ -175,33 +175,6 @@ def _dump(
         facts=facts,
         described={**described, "client_version": written.client_version, "rows_at": written.rows_at},
     )
-
-
-def _read_large(run: Run, snapshot: Snapshot, kept: Kept, described: Mapping[str, Any]) -> dict[TableName, Holds]:
-    """Number and fingerprint of the rows of tables that the last dump has in one large piece each.
-
-    Where they are as they were, the new dump takes its piece, and the rows need not leave the server.
-    """
-    names = kept.large_tables()
-    # The text of money follows the database's settings, and so may another type's.
-    if not names or json.dumps(kept.last.properties, sort_keys=True) != json.dumps(
-        described["properties"], sort_keys=True
-    ):
-        return {}
-    run.progress.begin("reading large tables")
-    with run.source.translated():
-        tables, _ = read_rows(snapshot.connection, names)
-        return holding(tables)
-
-
-def _named_in_bytes(blocks: Mapping[TableName, KeptBlock], described: Mapping[str, Any]) -> dict[Any, KeptBlock]:
-    """By their names as they are in the database."""
-    codec = "utf-8" if described["properties"]["encoding"] == "UTF8" else "ascii"
-    named = {}
-    for (schema, name), block in blocks.items():
-        with suppress(UnicodeEncodeError):
-            named[schema.encode(codec), name.encode(codec)] = block
-    return named
 
 
 def _dump_and_read(

@@ -23,6 +23,7 @@ from sqlalchemy.engine import Connection
 from tasks.engine.content import TableName, content_digest, holding
 from tasks.engine.content.session import pinning, put_off
 from tasks.engine.content.session import run as run_statement
+from tasks.engine.content.values import Holds
 from tasks.engine.dumpfile import SEQUENCES, STATEMENTS, inspect_text, load_sha256
 from tasks.engine.errors import DumpRefused
 from tasks.engine.full_runs import why_full
@@ -31,7 +32,6 @@ from tasks.engine.mark import qualified
 from tasks.engine.names import form_of
 from tasks.engine.packing import Readable, unpacked
 from tasks.engine.proved_dump import proved_dump
-from tasks.engine.rows.kept import KeptBlock
 from tasks.engine.run import SCHEMA_KEPT, Run
 
 log = logging.getLogger(__name__)
@@ -110,27 +110,7 @@ class Kept:
         """That dump's name."""
         return self.last.file
 
-    def large_tables(self) -> set[TableName]:
-        """Those whose place in its file is known, where a part of that can be read."""
-        names = self.last.large_blocks or {} if form_of(self.file).plain else {}
-        return {name for name in holding(self.last.content.tables) if qualified(name) in names}
-
-    def blocks(self, found: Mapping[TableName, tuple[int, str]], directory: Path) -> dict[TableName, KeptBlock]:
-        """Of the tables whose rows are, by number and fingerprint, what the last dump has of them. found: what is."""
-        holds, places, parts = (
-            holding(self.last.content.tables),
-            self.last.large_blocks or {},
-            self.last.load_parts or {},
-        )
-        return {
-            name: KeptBlock(file=directory / self.file, begin=begin, end=end, sha256=parts[quoted])
-            for name, now in found.items()
-            if now == holds.get(name)
-            for quoted in [qualified(name)]
-            for begin, end in [places[quoted]]
-        }
-
-    def rows_as_before(self, parts: Mapping[str, str]) -> dict[TableName, tuple[int, str]]:
+    def rows_as_before(self, parts: Mapping[str, str]) -> dict[TableName, Holds]:
         """Number and fingerprint of the rows of tables that the last dump has byte by byte as the new one has them.
 
         parts: of the new one. Definitions are the same too, else this would not be kept: what was read then and

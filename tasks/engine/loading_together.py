@@ -16,7 +16,7 @@ from tasks.engine.crew import Crew
 from tasks.engine.dumpfile import LoadParts
 from tasks.engine.dumpfile_reader import CopyBlock, DumpReader, Statement, TableName, open_dump
 from tasks.engine.dumpfile_rules import NAME, QUALIFIED_NAME, Kind
-from tasks.engine.dumpfile_source import BLOCK_BYTES
+from tasks.engine.dumpfile_source import stretch
 from tasks.engine.errors import DumpRefused
 from tasks.engine.loading import Item, LoadSummary, send_all
 from tasks.engine.loading_rows import copy_columns
@@ -210,18 +210,10 @@ def _with_large(
     """The dump's items; the data of large blocks is read by whoever sends it."""
     for item in dump.items():
         if isinstance(item, CopyBlock) and (at := large.get(qualified(item.table))):
-            dump.passed_over(rows[item.table])
-            yield replace(item, data=read.counted(_stretch(path, *at)))
+            dump.passed_over(rows.get(item.table, 0))
+            yield replace(item, data=read.counted(stretch(path, *at)))
         else:
             yield item
-
-
-def _stretch(path: Path, begin: int, end: int) -> Iterator[bytes]:
-    with path.open("rb", buffering=0) as file:
-        file.seek(begin)
-        while begin < end and (piece := file.read(min(BLOCK_BYTES, end - begin))):
-            begin += len(piece)
-            yield piece
 
 
 def _what(text: bytes) -> tuple[str, bytes]:

@@ -18,7 +18,7 @@ from tasks.engine.content.fingerprints import (
 from tasks.engine.content.inventory import read_inventory
 from tasks.engine.content.large_objects import LARGE_OBJECTS, read_large_objects
 from tasks.engine.content.session import pinning, rows
-from tasks.engine.content.values import Content, SequenceContent, TableContent, TableName
+from tasks.engine.content.values import Content, Holds, SequenceContent, TableContent, TableName
 from tasks.engine.lock_table import ROOM
 
 _Rows = tuple[tuple[TableContent, ...], tuple[SequenceContent, ...]]
@@ -31,7 +31,7 @@ def read_content(
     *,
     progress: Callable[[int, int], None] | None = None,
     privileges: bool = False,
-    known: Callable[[], Mapping[TableName, tuple[int, str]]] | None = None,
+    known: Callable[[], Mapping[TableName, Holds]] | None = None,
 ) -> Content:
     """Everything, within the transaction and snapshot that the caller opened; nothing is committed.
 
@@ -47,7 +47,7 @@ def read_content(
     tell(0, len(tables))
     with Batches(connection) as batches:
         objects = read_inventory(connection, privileges=privileges, empty=empty, batches=batches)
-        told: Mapping[TableName, tuple[int, str]] = {}
+        told: Mapping[TableName, Holds] = {}
         if known is not None:
             batches.let_go()
             told = known()

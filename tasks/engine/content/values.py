@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from sys import intern
 
 TableName = tuple[str, str]  # (schema, name), unquoted
+Holds = tuple[int, str]  # what stands in a table: number and fingerprint of its rows
 
 PRIVILEGE_KINDS = ("owner", "privileges")  # who may do what: read for the safety manifest only
 _FRESH = (("schema", "public"), ("comment", "on schema public"))  # in every database from template0
@@ -89,7 +90,7 @@ def with_sequences(content: Content, values: Mapping[TableName, tuple[int, bool]
     return replace(content, sequences=sequences)
 
 
-def holding(tables: Iterable[TableContent]) -> dict[TableName, tuple[int, str]]:
+def holding(tables: Iterable[TableContent]) -> dict[TableName, Holds]:
     """What stands in each: number and fingerprint of its rows."""
     return {(each.schema, each.name): (each.rows, each.fingerprint) for each in tables}
 

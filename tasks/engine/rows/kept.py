@@ -6,11 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
+from tasks.engine.dumpfile_source import stretch
 from tasks.engine.rows.listing import LeftToPgDump, Listed, Listing
 
-_BLOCK_BYTES = 1 << 20
-
-TableName = tuple[bytes, bytes]
+RawName = tuple[bytes, bytes]
 """Schema and table, as bytes in the database's encoding."""
 
 
@@ -40,12 +39,7 @@ class KeptBlock:
 
     def _pieces(self) -> Iterator[bytes]:
         try:
-            with self.file.open("rb", buffering=0) as file:
-                file.seek(self.begin)
-                left = self.end - self.begin
-                while left > 0 and (piece := file.read(min(left, _BLOCK_BYTES))):
-                    left -= len(piece)
-                    yield piece
+            yield from stretch(self.file, self.begin, self.end)
         except OSError as error:
             raise LeftToPgDump(f"{self.file.name} cannot be read ({error.strerror})") from error
 
@@ -58,7 +52,7 @@ class Segment:
     kept: Sequence[Listed] = ()
 
 
-def segments(listing: Listing, kept: Mapping[TableName, KeptBlock]) -> list[Segment]:
+def segments(listing: Listing, kept: Mapping[RawName, KeptBlock]) -> list[Segment]:
     """The listing's tables, in their order; the last segment, if an empty one, keeps none."""
     found = [Segment(tables=())]
     for table in listing.tables:

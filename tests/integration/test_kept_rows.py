@@ -134,7 +134,11 @@ def test_nor_is_one_whose_manifest_says_another_place(installation: Installation
     assert way == f"all by pg_dump: {path.name.replace('.manifest.json', '.sql')} was changed or damaged"
 
 
-@pytest.mark.parametrize("places", ["nonsense", {'"public"."users"': [5, 1]}, {"x": "yz"}, {"x": [-1, 3]}], ids=str)
+@pytest.mark.parametrize(
+    "places",
+    ["nonsense", {'"public"."users"': [5, 1]}, {"x": "yz"}, {"x": [-1, 3]}, {'"public"."nothing"': [1, 3]}],
+    ids=str,
+)
 def test_nor_is_one_whose_manifest_names_no_places(installation: Installation, places: object) -> None:
     path = max(installation.backup_dir.glob("source_db_backup_*.manifest.json"))
     path.write_text(json.dumps({**json.loads(path.read_text()), "large_blocks": places}))

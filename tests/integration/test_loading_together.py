@@ -138,22 +138,24 @@ def test_a_row_that_the_server_refuses_is_named_and_all_end(
     wait_until(lambda: not ask(source_server.dsn(), left), "the server to end all sessions")
 
 
-def test_a_key_that_the_rows_break_is_named_with_its_line(
-    source_server: PostgresServer, new_database: NewDatabase, large: Path
+@pytest.mark.parametrize(
+    ("change", "refused"),
+    [
+        ((b"\n2\tcode2\t", b"\n2\tcode1\t"), b"ALTER TABLE ONLY public.a\n    ADD CONSTRAINT a_code_key"),
+        ((b"public.a(id)", b"public.a(ix)"), b"ALTER TABLE ONLY public.b\n    ADD CONSTRAINT b_a_id_fkey"),
+    ],
+    ids=["a key that the rows break", "a statement of the first session's"],
+)
+def test_a_statement_behind_large_blocks_is_named_with_its_line(
+    source_server: PostgresServer,
+    new_database: NewDatabase,
+    large: Path,
+    change: tuple[bytes, bytes],
+    refused: bytes,
 ) -> None:
-    text = large.read_bytes().replace(b"\n2\tcode2\t", b"\n2\tcode1\t")
+    text = large.read_bytes().replace(*change)
     large.write_bytes(text)
-    line = text[: text.index(b"ALTER TABLE ONLY public.a\n    ADD CONSTRAINT a_code_key")].count(b"\n") + 1
-    with pytest.raises(LoadFailed, match=rf"(?s)line {line}\b.*a_code_key"):
-        load_by_several(server_of(source_server, new_database(source_server, "ours")), large, inspect_dump(large))
-
-
-def test_the_lines_behind_a_large_block_keep_their_numbers(
-    source_server: PostgresServer, new_database: NewDatabase, large: Path
-) -> None:
-    text = large.read_bytes().replace(b"REFERENCES public.a(id)", b"REFERENCES public.a(ix)")
-    large.write_bytes(text)
-    line = text[: text.index(b"ALTER TABLE ONLY public.b\n    ADD CONSTRAINT b_a_id_fkey")].count(b"\n") + 1
+    line = text[: text.index(refused)].count(b"\n") + 1
     with pytest.raises(LoadFailed, match=rf"(?s)line {line}\b"):
         load_by_several(server_of(source_server, new_database(source_server, "ours")), large, inspect_dump(large))
 

@@ -44,7 +44,6 @@ class Swap:
         self.run, self.what = run, what
         self.notes: list[str] = []
         self._published = False
-        self._clearing: Clearing | None = None
         self._sessions = ExitStack()
 
     def __enter__(self) -> Self:
@@ -74,6 +73,7 @@ class Swap:
             log.warning("all is loaded again by one session: %s", error, extra={"event": "loaded_by_one"})
             notes = self._filled(0)
         self.notes += notes
+        self._clearing = self._sessions.enter_context(_way_cleared(self.run))  # while the copy is proved
         self.notes += carry_over.apply_properties(self._server, self.what.properties, incoming)
         if statement := read_only_statement(self.what.read_only, incoming):
             self._server.exec_driver_sql(statement)
@@ -84,10 +84,9 @@ class Swap:
         _drop(self._server, [incoming])
         notes = self._create(self._server, incoming)
         fault_point("swap.created")
-        # first: it cannot wait for a connection, they can
+        # the first one first: it cannot wait for a connection, they can
         with target.open(incoming, autocommit=True) as connection, ExitStack() as sessions:
             self._proving = self._sessions.enter_context(opened_ahead(target, incoming, repeatable=True))
-            self._clearing = self._clearing or self._sessions.enter_context(_way_cleared(self.run))
             others = [sessions.enter_context(opened_ahead(target, incoming, autocommit=True)) for _ in range(helpers)]
             return notes + fill(self.run, connection, self.what, others)
 
@@ -107,7 +106,6 @@ class Swap:
             set_mark_statement(run.target_name, self.what.comment),
         ]
         fault_point("publish.before")
-        assert self._clearing is not None  # noqa: S101 - it is prepared before
         _publish(run, self._server, self._clearing, self.what.expected, statements)
         self._published = True
         fault_point("publish.after")

@@ -14,7 +14,7 @@ import pytest
 from tasks.engine import stewardship
 from tasks.engine.errors import BackupError
 from tests.support.held import held_at
-from tests.support.installation import CHANGES, Installation, ask, installed
+from tests.support.installation import CHANGES, Installation, ask, installed, tell
 from worker.demo.servers import PostgresServer, ValkeyServer
 
 WRITE = (
@@ -175,6 +175,21 @@ def test_a_decision_of_people_stands_although_a_run_was_going_on(
     assert (held.report["outcome"], *(word for word in said[1:] if word in held.report["error"])) == said
     assert "ROLLING BACK" not in caplog.text
     assert (installation.fingerprint(), installation.comment()) == (before, mark)
+    assert installation.leftovers() == []
+
+
+@pytest.mark.parametrize("tables", ["false", "true"], ids=["in_place", "changed tables"])
+def test_a_mark_that_an_administrator_sets_at_the_last_moment_is_not_written_over(
+    installation: Installation, tables: str
+) -> None:
+    """By hand, so past the lock that our commands take: only the look before the COMMIT can find it."""
+    before = installation.fingerprint()
+    with held_at(installation, "publish.before", RESTORE_METHOD="in_place", CHANGED_TABLES_ONLY=tables) as held:
+        tell(installation.target, f"COMMENT ON DATABASE {installation.target_name} IS 'ours since today'")
+        held.go_on()
+        assert "somebody else published to the backup database" in held.report["error"]
+    assert held.report["outcome"] == "failed"
+    assert (installation.fingerprint(), installation.comment()) == (before, "ours since today")
     assert installation.leftovers() == []
 
 

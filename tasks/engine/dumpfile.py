@@ -4,12 +4,14 @@ import hashlib
 import io
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tasks.engine.dumpfile_reader import CopyBlock, DumpReader, SequenceValue, Statement, TableName, open_dump
 from tasks.engine.dumpfile_rules import Kind
 from tasks.engine.dumpfile_source import END_OF_DATA
+from tasks.engine.hashing import Sha256
 from tasks.engine.mark import qualified
 
 __all__ = ["DumpFacts", "SequenceValue", "TableName", "inspect_dump", "inspect_text", "load_sha256"]
@@ -45,8 +47,11 @@ def inspect_dump(path: Path, *, keys: Sequence[str] = (), progress: Callable[[in
     Sizes, hashes and lines are the dump's own, whatever form the file has. keys: for an encrypted one.
     progress: is given the number of bytes read so far, about once for every MB.
     """
-    with open_dump(path, keys=keys, progress=progress) as dump:
-        return _inspect(dump)
+    with (
+        ThreadPoolExecutor(1, thread_name_prefix="hashing") as hashing,
+        open_dump(path, keys=keys, progress=progress, hashing=hashing) as dump,
+    ):
+        return _inspect(dump, hashing)
 
 
 def inspect_text(text: bytes, name: str) -> DumpFacts:
@@ -54,10 +59,10 @@ def inspect_text(text: bytes, name: str) -> DumpFacts:
     return _inspect(DumpReader(name, io.BytesIO(text), head=text))
 
 
-def _inspect(dump: DumpReader) -> DumpFacts:
+def _inspect(dump: DumpReader, hashing: Executor | None = None) -> DumpFacts:
     sequences: dict[TableName, SequenceValue] = {}
     blocks: dict[str, tuple[int, int] | None] = {}  # none: there is more than one
-    parts = LoadParts()
+    parts = LoadParts(hashing)
     for item in map(parts.note, dump.items()):
         if isinstance(item, CopyBlock):
             begin = dump.offset
@@ -80,15 +85,16 @@ def _inspect(dump: DumpReader) -> DumpFacts:
 
 
 class LoadParts:
-    """The hashes of what a load sends, made while it is sent; see DumpFacts."""
+    """The hashes of what a load sends, made while it is sent; see DumpFacts. hashing: a thread that does so."""
 
-    def __init__(self) -> None:
-        self._parts = {name: hashlib.sha256() for name in (STATEMENTS, SEQUENCES)}
+    def __init__(self, hashing: Executor | None = None) -> None:
+        self._hashing = hashing
+        self._parts = {name: Sha256(hashing) for name in (STATEMENTS, SEQUENCES)}
 
     def note(self, item: Statement | CopyBlock) -> Statement | CopyBlock:
         """The item itself; a block's data is hashed when it is read, from whichever thread."""
         if isinstance(item, CopyBlock):
-            part = self._parts.setdefault(qualified(item.table), hashlib.sha256())
+            part = self._parts.setdefault(qualified(item.table), Sha256(self._hashing))
             part.update(item.text + b"\n")
             return replace(item, data=_hashed(item.data, part.update))
         part = self._parts[SEQUENCES if item.kind is Kind.SEQUENCE_VALUE else STATEMENTS]

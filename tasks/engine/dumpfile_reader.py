@@ -5,6 +5,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,18 +69,20 @@ def open_dump(
     keys: Sequence[str] = (),
     progress: Callable[[int], None] | None = None,
     without: Sequence[tuple[int, int]] = (),
+    hashing: Executor | None = None,
 ) -> Iterator["DumpReader"]:
     """A reader of the file, whose first lines were looked at already, and the last ones where that is possible.
 
     keys: secret keys of age, for an encrypted dump. without: the data of these COPY blocks is left out, as if it were
-    not in the file; where each begins and ends, in bytes, in the file's order. The dump must be plain.
+    not in the file; where each begins and ends, in bytes, in the file's order. The dump must be plain. hashing: a
+    thread that hashes meanwhile.
     """
     with unpacked(path, keys) as stream:
         if isinstance(stream, io.FileIO):
             _check_end(path, stream)
         rest = _Without(stream, without) if isinstance(stream, io.FileIO) and without else stream
         head = _read_head(path, rest)
-        yield DumpReader(path.name, _Rejoined(head, rest), head=head, progress=progress)
+        yield DumpReader(path.name, _Rejoined(head, rest), head=head, progress=progress, hashing=hashing)
 
 
 def _check_end(path: Path, file: io.FileIO) -> None:
@@ -140,12 +143,18 @@ class DumpReader:
     """One pass over a dump. `rows`, `statements` and `sha256` are complete when `items` is exhausted."""
 
     def __init__(
-        self, name: str, file: Readable, *, head: bytes, progress: Callable[[int], None] | None = None
+        self,
+        name: str,
+        file: Readable,
+        *,
+        head: bytes,
+        progress: Callable[[int], None] | None = None,
+        hashing: Executor | None = None,
     ) -> None:
         self.rows: Counter[TableName] = Counter()
         self.statements = 0
         self._name = name
-        self._source = DumpSource(file, progress=progress)
+        self._source = DumpSource(file, progress=progress, hashing=hashing)
         self._lexer = StatementLexer()
         self._complete = False
         self._in_large_objects = False

@@ -1,11 +1,12 @@
 """A dump file's bytes, each read once: by line where statements stand, by block in COPY data; hashed on the way."""
 
 import codecs
-import hashlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
 from pathlib import Path
 
 from tasks.engine.dumpfile_lexer import Unreadable
+from tasks.engine.hashing import Sha256
 from tasks.engine.packing import Readable
 
 BLOCK_BYTES = 1 << 20
@@ -26,15 +27,20 @@ def stretch(file: Path, begin: int, end: int) -> Iterator[bytes]:
 
 
 class DumpSource:
-    """The file as lines and blocks. `line` is the number of the line that is read next, from 1."""
+    """The file as lines and blocks. `line` is the number of the line that is read next, from 1.
 
-    def __init__(self, file: Readable, *, progress: Callable[[int], None] | None = None) -> None:
+    hashing: a thread that hashes meanwhile.
+    """
+
+    def __init__(
+        self, file: Readable, *, progress: Callable[[int], None] | None = None, hashing: Executor | None = None
+    ) -> None:
         self.line = 1
         self.bytes_read = 0
         self.check_utf8 = True
         self._file = file
         self._progress = progress
-        self._sha256 = hashlib.sha256()
+        self._sha256 = Sha256(hashing)
         self._utf8 = codecs.getincrementaldecoder("utf-8")()
         self._block = b""
         self._position = 0

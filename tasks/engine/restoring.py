@@ -55,6 +55,7 @@ def restore_target(run: Run, source: Manifest, safety: Manifest, expected: Targe
     ):
         judged = _judged(run, source, safety, expected)
         if judged.why is None:
+            _remember_proof(run, source, safety.content, comment)
             run.progress.begin("publishing")
             renew_mark(run, expected, comment, read_only=read_only, opened=opened)
             log.info("✅ Railway backup database restored successfully: %s", NOTHING_CHANGED, extra=_RESTORED)
@@ -175,5 +176,11 @@ def _prepare_and_prove(run: Run, new: Replacing) -> None:
     run.progress.begin("preparing")
     new.prepare()
     run.progress.begin("proving the copy")
-    new.prove()
+    found = new.prove()
+    _remember_proof(run, new.what.manifest, found, new.what.comment)
     run.progress.begin("publishing")
+
+
+def _remember_proof(run: Run, manifest: Manifest, found: Content, comment: str | None) -> None:
+    """For the verification: nobody may have written since."""
+    run.keep(proved={"digest": manifest.content_digest, "snapshot": found.snapshot, "comment": comment})

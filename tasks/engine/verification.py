@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from threading import Event
 from typing import Any
 
 from sqlalchemy.engine import Connection
@@ -12,14 +13,17 @@ from sqlalchemy.engine import Connection
 from tasks.engine.background import beside
 from tasks.engine.content import (
     Content,
+    Earlier,
     compare_content,
     definitions_digest,
     describe_changes,
+    earlier,
     read_content,
     statistics,
 )
 from tasks.engine.errors import FenceBroken, Held, NotEqual, ServerUnreachable
 from tasks.engine.faultpoints import fault_point
+from tasks.engine.full_runs import why_full
 from tasks.engine.guards import (
     NOT_OVERWRITTEN,
     demand_same_properties,
@@ -28,7 +32,7 @@ from tasks.engine.guards import (
     written_meanwhile,
 )
 from tasks.engine.manifest import Manifest
-from tasks.engine.mark import TargetState, read_state
+from tasks.engine.mark import TargetState, parse_mark, read_state
 from tasks.engine.proof import demand_equal
 from tasks.engine.run import Run
 
@@ -42,12 +46,14 @@ class Verified:
     """The target is proved equal to the source's snapshot."""
 
     stats: dict[str, int | None]
+    read_again: bool  # also the rows
 
     def counts(self) -> str:
         return ", ".join(f"{rows} {name}" for name, rows in self.stats.items() if rows is not None)
 
     def summary(self) -> str:
-        return f"equal to the source as it was dumped: {self.counts() or 'no statistics table exists'}"
+        known = "" if self.read_again else "; its rows as they were proved: no transaction has written since"
+        return f"equal to the source as it was dumped: {self.counts() or 'no statistics table exists'}{known}"
 
 
 def verify_target(run: Run, source: Manifest, safety: Manifest) -> Verified:
@@ -71,12 +77,13 @@ def confirm(run: Run, source: Manifest, safety: Manifest, *, unlogged: bool) -> 
     Held where nothing was loaded and the content differs: then somebody else wrote what stands there.
     """
     run.progress.begin("verifying")
-    with _target_read(run, privileges=source.privileges) as read:
+    unwritten = Event()
+    with _target_read(run, source, unwritten.set) as read:
         rights = None if run.settings.keep_owners else safety.grants
         _demand_previous_unwritten(run, safety.content, rights, safety.properties)
         connection, content = read()
         fault_point("verify_target.middle")
-        verified = Verified(stats=statistics(content, run.settings.stats_tables))
+        verified = Verified(stats=statistics(content, run.settings.stats_tables), read_again=not unwritten.is_set())
         run.keep(backup_stats=verified.stats, definitions=definitions_digest(content))
         try:
             demand_equal(source.content, content, connection, what="the backup database", unlogged=unlogged)
@@ -92,17 +99,38 @@ def confirm(run: Run, source: Manifest, safety: Manifest, *, unlogged: bool) -> 
 
 
 @contextmanager
-def _target_read(run: Run, *, privileges: bool) -> Iterator[Callable[[], tuple[Connection, Content]]]:
-    """Read the target beside other work. What comes back waits for it; FenceBroken when the mark is not this run's."""
+def _target_read(
+    run: Run, source: Manifest, unwritten: Callable[[], None]
+) -> Iterator[Callable[[], tuple[Connection, Content]]]:
+    """Read the target beside other work. What comes back waits for it; FenceBroken when the mark is not this run's.
+
+    unwritten: is called when nobody wrote since the copy was proved, so that its rows need not be read again.
+    """
+    before = _as_proved(run, source, unwritten)
     with ExitStack() as session:
 
         def read() -> tuple[Connection, Content]:
             connection = session.enter_context(run.target.open(repeatable=True))
             _demand_our_mark(run, connection)
-            return connection, read_content(connection, progress=run.progress.tables_done, privileges=privileges)
+            return connection, read_content(
+                connection, progress=run.progress.tables_done, privileges=source.privileges, before=before
+            )
 
         with beside(read, name="reading the target") as reading:
             yield reading.result
+
+
+def _as_proved(run: Run, source: Manifest, unwritten: Callable[[], None]) -> Earlier | None:
+    """What the published copy held when it was proved; None: all of it is to be read a second time."""
+    proved = run.facts.get("proved")
+    # Whoever ends a run that died reads all: a rollback that did not come to its end has proved something, too.
+    if proved is None or run.closer is not None or why_full(run):
+        return None
+    mark = parse_mark(proved["comment"])
+    if proved["digest"] != source.content_digest or mark is None or mark.run_id != run.id:
+        return None
+    known = earlier(source.content, snapshot=proved["snapshot"], mark=proved["comment"])
+    return known and replace(known, unwritten=unwritten)
 
 
 def _demand_our_mark(run: Run, connection: Connection) -> None:

@@ -6,6 +6,7 @@ from tasks.engine.content.comparison import compare_content, compare_definitions
 from tasks.engine.content.digest import content_digest, definitions_digest
 from tasks.engine.content.reading import read_content, read_rows
 from tasks.engine.content.session import PINNED_SESSION
+from tasks.engine.content.unwritten import Earlier, earlier
 from tasks.engine.content.values import (
     Content,
     LargeObjects,
@@ -24,6 +25,7 @@ from tasks.engine.content.values import (
 __all__ = [
     "PINNED_SESSION",
     "Content",
+    "Earlier",
     "LargeObjects",
     "SchemaObject",
     "SequenceContent",
@@ -37,6 +39,7 @@ __all__ = [
     "describe_changes",
     "describe_losses",
     "describe_tables",
+    "earlier",
     "from_json",
     "holding",
     "is_empty",

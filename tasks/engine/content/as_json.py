@@ -52,6 +52,7 @@ def content_from_json(document: Mapping[str, Any]) -> Content:
             ((child[0], child[1]), (parent[0], parent[1])) for child, parent in document["partition_parents"]
         ),
         notes=document["notes"],
+        snapshot=found if isinstance(found := document.get("snapshot"), str) else None,  # older releases have none
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from sqlalchemy.engine import Connection
 
@@ -18,12 +19,25 @@ from tasks.engine.content.fingerprints import (
 from tasks.engine.content.inventory import read_inventory
 from tasks.engine.content.large_objects import LARGE_OBJECTS, read_large_objects
 from tasks.engine.content.session import pinning, rows
+from tasks.engine.content.unwritten import SNAPSHOT, Earlier, held, question
 from tasks.engine.content.values import Content, Holds, SequenceContent, TableContent, TableName
 from tasks.engine.lock_table import ROOM
 
 _Rows = tuple[tuple[TableContent, ...], tuple[SequenceContent, ...]]
 _NOTES = Path(__file__).with_name("notes.sql").read_text(encoding="utf-8")
-_FIRST = f"SELECT * FROM ({_NOTES}) notes, ({RELATIONS}) relations, ({ROOM}) room"  # noqa: S608 - our own text
+_FIRST = f"FROM ({_NOTES}) notes, ({RELATIONS}) relations, ({ROOM}) room"
+
+
+class _First(NamedTuple):
+    """What is asked before anything is read."""
+
+    version: int
+    notes: Mapping[str, str]
+    empty: Sequence[str]
+    relations: Sequence[Relation]
+    room: int
+    snapshot: str | None
+    held: Mapping[TableName, Holds]  # what need not be read again
 
 
 def read_content(
@@ -32,22 +46,24 @@ def read_content(
     progress: Callable[[int, int], None] | None = None,
     privileges: bool = False,
     known: Callable[[], Mapping[TableName, Holds]] | None = None,
+    before: Earlier | None = None,
 ) -> Content:
     """Everything, within the transaction and snapshot that the caller opened; nothing is committed.
 
     progress(tables done, tables in all). privileges: owners and grants are read as objects too. known: asked when only
     the rows are left, and may take its time: number and fingerprint of those that are known by a dump's text.
+    before: an earlier reading, whose rows are not read again where nobody wrote since.
     The session stays pinned (PINNED_SESSION) until the transaction ends.
     BackupError names a table, sequence or large object that the role cannot read in full.
     """
-    [(version, notes, empty, found, room)] = rows(connection, f"{pinning(connection)}; {_FIRST}")
-    relations = relations_of(found, connection)
-    tables, partitioned, sequences = ([each for each in relations if each.kind == kind] for kind in "rpS")
+    first = _ask_first(connection, before)
+    notes = first.notes
+    tables, partitioned, sequences = ([each for each in first.relations if each.kind == kind] for kind in "rpS")
     tell = progress or _tell_nobody
     tell(0, len(tables))
     with Batches(connection) as batches:
-        objects = read_inventory(connection, privileges=privileges, empty=empty, batches=batches)
-        told: Mapping[TableName, Holds] = {}
+        objects = read_inventory(connection, privileges=privileges, empty=first.empty, batches=batches)
+        told = first.held
         if known is not None:
             batches.let_go()
             told = known()
@@ -55,13 +71,13 @@ def read_content(
         asked = [each for each in tables if each.key not in held]
         questions = [*_questions(asked, sequences, notes["encoding"]), Question(LARGE_OBJECTS)]
         answers = ask_all(
-            batches, questions, room, progress=lambda done: tell(min(len(held) + done, len(tables)), len(tables))
+            batches, questions, first.room, progress=lambda done: tell(min(len(held) + done, len(tables)), len(tables))
         )
         in_all, size_bytes = answers.pop()
         read, standing = _answered(asked, sequences, answers)
         holding = {(each.schema, each.name): each for each in read}
         return Content(
-            server_version=version,
+            server_version=first.version,
             objects=objects,
             tables=tuple(holding.get(each.key) or table_content(each, *held[each.key]) for each in tables),
             sequences=standing,
@@ -69,17 +85,26 @@ def read_content(
             partitioned=tuple(each.key for each in partitioned),
             partition_parents=tuple((each.key, parent) for each in partitioned for parent in each.parents),
             notes=notes,
+            snapshot=first.snapshot,
         )
 
 
-def read_rows(connection: Connection, names: Collection[TableName]) -> _Rows:
-    """The tables and sequences of these names alone, as `read_content` would find them."""
-    [(_, notes, _, found, room)] = rows(connection, f"{pinning(connection)}; {_FIRST}")
-    relations = [each for each in relations_of(found, connection) if each.key in names]
+def read_rows(connection: Connection, names: Collection[TableName], *, before: Earlier | None = None) -> _Rows:
+    """The tables and sequences of these names alone, as `read_content` would find them; none that need not be read."""
+    first = _ask_first(connection, before)
+    relations = [each for each in first.relations if each.key in names and each.key not in first.held]
     tables, sequences = ([each for each in relations if each.kind == kind] for kind in "rS")
+    questions = _questions(tables, sequences, first.notes["encoding"])
     with Batches(connection) as batches:
-        answers = ask_all(batches, _questions(tables, sequences, notes["encoding"]), room, progress=lambda _: None)
+        answers = ask_all(batches, questions, first.room, progress=lambda _: None)
     return _answered(tables, sequences, answers)
+
+
+def _ask_first(connection: Connection, before: Earlier | None) -> _First:
+    asked = f"SELECT *, {SNAPSHOT}, {question(before)} {_FIRST}"
+    [(version, notes, empty, found, room, snapshot, touched)] = rows(connection, f"{pinning(connection)}; {asked}")
+    relations = relations_of(found, connection)
+    return _First(version, notes, empty, relations, room, snapshot, held(before, touched))
 
 
 def _questions(tables: Sequence[Relation], sequences: Sequence[Relation], encoding: str) -> list[Question]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from sys import intern
 
 TableName = tuple[str, str]  # (schema, name), unquoted
@@ -77,6 +77,8 @@ class Content:
     partitioned: tuple[TableName, ...] = ()  # tables that hold rows only in their partitions
     partition_parents: tuple[tuple[TableName, TableName], ...] = ()  # (partitioned child, its parent)
     notes: Mapping[str, str] | None = None  # extension and collation versions, encoding, locale
+    # Which transactions were seen when the reading began (unwritten.SNAPSHOT).
+    snapshot: str | None = field(default=None, compare=False)
 
 
 def with_sequences(content: Content, values: Mapping[TableName, tuple[int, bool]]) -> Content:

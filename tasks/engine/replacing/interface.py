@@ -29,6 +29,7 @@ class Replacing(Protocol):
     """New content on its way: nothing is seen by anybody before `publish` has returned."""
 
     notes: list[str]
+    what: Replacement
 
     def prepare(self) -> None:
         """Bring the new content to the server, where no reader sees it."""

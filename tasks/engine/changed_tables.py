@@ -6,13 +6,18 @@ Asked when all that the proof does not see is as a load would make it (see uncha
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 from sqlalchemy.engine import Connection
 
 from tasks.engine.connections import raw_connection
 from tasks.engine.content import Content, TableName, compare_content, holding, standing, with_rows
+from tasks.engine.content.session import run as run_statement
 from tasks.engine.dumpfile import STATEMENTS, load_sha256
 from tasks.engine.errors import DumpRefused
+from tasks.engine.kept_rows import block_of
+from tasks.engine.loading_tables import Large
 from tasks.engine.manifest import Manifest
 from tasks.engine.mark import Mark, literal, qualified
 from tasks.engine.proved_dump import proved_dump
@@ -23,12 +28,20 @@ from tasks.engine.wording import counted
 # that are meant for it. Where a row's text may stand in a table twice, it is not known which one is to be removed.
 _MAY = """
     WITH named AS (
-        SELECT c.oid, quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS name
+        SELECT c.oid, quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS name,
+            n.nspname AS schema, c.relname AS relation
         FROM json_array_elements({tables}) wanted
         JOIN pg_namespace n ON n.nspname = wanted ->> 0
         JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = wanted ->> 1
     )
-    SELECT ({may_be_silent}), has_database_privilege(current_database(), 'TEMPORARY'),
+    SELECT (SELECT json_agg(json_build_array(schema, relation, columns)) FROM named LEFT JOIN LATERAL (
+            SELECT json_agg(a.attname ORDER BY position)
+            FROM pg_index i, unnest(i.indkey) WITH ORDINALITY k (attnum, position), pg_attribute a, pg_type t
+            WHERE i.indrelid = named.oid AND i.indisprimary AND position <= i.indnkeyatts
+              AND a.attrelid = i.indrelid AND a.attnum = k.attnum AND t.oid = a.atttypid
+            HAVING bool_and(a.attgenerated = '' AND t.typnamespace = 'pg_catalog'::regnamespace)
+        ) key (columns) ON true),
+        ({may_be_silent}), has_database_privilege(current_database(), 'TEMPORARY'),
         (SELECT min(evtname) FROM pg_event_trigger WHERE evtenabled IN ('A', 'R')),
         (SELECT min(name) FROM named WHERE NOT EXISTS (SELECT FROM pg_index i
             WHERE i.indrelid = named.oid AND i.indisprimary AND i.indisvalid AND i.indimmediate)),
@@ -59,6 +72,7 @@ class Changed:
 
     tables: frozenset[TableName]
     sequences: Mapping[TableName, tuple[int, bool]]  # where they are to stand, and whether they were called
+    large: Mapping[TableName, Large]  # those of which the new dump has a large block
     before: Content  # what the target held when that was found: anything else there holds the run
 
     def __str__(self) -> str:
@@ -73,7 +87,11 @@ class Proved:
     """
 
     sha256: str | None = None
-    parts: Mapping[str, str] | None = None  # None too where the dump's manifest is gone
+    dump: Manifest | None = None  # with its parts
+
+    @property
+    def parts(self) -> Mapping[str, str] | None:
+        return self.dump.load_parts if self.dump is not None else None
 
 
 def proved_parts(run: Run, mark: Mark | None) -> Proved:
@@ -83,16 +101,19 @@ def proved_parts(run: Run, mark: Mark | None) -> Proved:
         return Proved()
     known = Proved(sha256=dump.known.get("load_sha256"))
     try:
-        parts = dump.manifest().load_parts
+        manifest = dump.manifest()
     except DumpRefused:
         return known
-    return replace(known, parts=parts) if parts is not None and load_sha256(parts) == known.sha256 else known
+    parts = manifest.load_parts
+    return replace(known, dump=manifest) if parts is not None and load_sha256(parts) == known.sha256 else known
 
 
-def changed_tables(source: Manifest, safety: Manifest, proved: Proved, connection: Connection) -> Changed | str:
-    """What is to be written; else why everything must be loaded, as the end of a sentence."""
+def changed_tables(
+    source: Manifest, safety: Manifest, proved: Proved, connection: Connection, *, folder: Path
+) -> Changed | str:
+    """What is to be written; else why everything must be loaded, as the end of a sentence. folder: of the dumps."""
     parts = source.load_parts
-    if parts is None or proved.parts is None:
+    if parts is None or proved.dump is None or proved.parts is None:
         return "the last dump's manifest is not there to compare with"
     if parts[STATEMENTS] != proved.parts.get(STATEMENTS):
         return "not only rows and sequences changed"
@@ -102,13 +123,28 @@ def changed_tables(source: Manifest, safety: Manifest, proved: Proved, connectio
         return f"not only rows and sequences changed: {differences[0]}"
     there, wanted = standing(safety.content.sequences), standing(source.content.sequences)
     sequences = {name: stands for name, stands in wanted.items() if there[name] != stands}
-    found = connection.exec_driver_sql(_question(tables, connection), execution_options={"no_parameters": True}).one()
-    for answer, sentence in zip(found, _SENTENCES, strict=True):
+    found: Any = run_statement(connection, _question(tables, connection)).one()
+    for answer, sentence in zip(found[1:], _SENTENCES, strict=True):
         if answer not in {None, True}:
             return sentence.format(answer)
     if absent := sorted(table for table in tables if qualified(table) not in parts):
         return f"the dump holds no rows of {'.'.join(absent[0])}"
-    return Changed(tables=tables, sequences=sequences, before=safety.content)
+    large = _large(source, proved.dump, safety.content, found[0] or [], folder)
+    return Changed(tables=tables, sequences=sequences, before=safety.content, large=large)
+
+
+def _large(
+    source: Manifest, last: Manifest, there: Content, keys: Iterable[tuple[str, str, list[str] | None]], folder: Path
+) -> dict[TableName, Large]:
+    """keys: the columns of each changed table's primary key."""
+    stands, brought = holding(there.tables), holding(last.content.tables)
+    found: dict[TableName, Large] = {}
+    for schema, name, key in keys:
+        table = (schema, name)
+        if (rows := block_of(source, folder, table)) is not None:
+            known = stands.get(table) == brought.get(table)
+            found[table] = Large(rows=rows, last=block_of(last, folder, table) if known else None, key=key)
+    return found
 
 
 def _changed_tables(source: Manifest, safety: Manifest, proved: Mapping[str, str]) -> frozenset[TableName]:

@@ -5,7 +5,7 @@ import secrets
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -23,7 +23,7 @@ from tasks.engine.rows.beside import Programs, psql_command, write_joined
 from tasks.engine.rows.exclusion import excluding
 from tasks.engine.rows.kept import KeptBlock, RawName, segments
 from tasks.engine.rows.listing import LeftToPgDump, Listed, Listing, read_listing
-from tasks.engine.rows.script import LINES_BEHIND, copy_line, lines_before, rows_script
+from tasks.engine.rows.script import LINES_BEHIND, lines_before, rows_script
 from tasks.engine.run import Run
 from tasks.engine.service_file import service_environment
 from tasks.engine.storage import atomic_write, told_when_full
@@ -52,6 +52,10 @@ class Asked:
     reason: str = ""  # why it must
     kept: Kept | None = None  # what pg_dump would write but for the rows, where that is known
     kept_rows: Mapping[RawName, KeptBlock] = field(default_factory=dict)  # and rows that need not be read
+
+    def without_kept_rows(self, reason: str) -> "Asked":
+        """The same once more, when what was taken of the last dump is not right."""
+        return replace(self, listing=None, kept_rows={}, reason=reason)
 
     def another_may_do(self, error: ToolFailed) -> bool:
         """Whether it was the schema's pg_dump that gave up, and there is a nearer one."""
@@ -204,7 +208,7 @@ def _write_block(asked: Asked, table: Listed, watch: Watch, out: BinaryIO) -> in
         for lines in (lines_before(table, keep_owners=asked.keep_owners), LINES_BEHIND)
     )
     block = asked.kept_rows[table.schema, table.name]
-    return out.write(before) + block.write(copy_line(table), out, check=watch.check) + out.write(behind)
+    return out.write(before) + block.write(out, check=watch.check) + out.write(behind)
 
 
 @contextmanager

@@ -32,7 +32,7 @@ from tasks.engine.dump_writing import Asked, Written, list_rows, write_dump
 from tasks.engine.dumpfile import DumpFacts, inspect_dump, load_sha256
 from tasks.engine.dumpfile_rules import harmless
 from tasks.engine.errors import BackupError, DumpRefused
-from tasks.engine.kept_rows import kept_blocks, read_large
+from tasks.engine.kept_rows import as_proved, kept_blocks, read_large
 from tasks.engine.kept_schema import CATALOGS, catalogs_digest, distrust, kept_schema
 from tasks.engine.manifest import Manifest, write_manifest
 from tasks.engine.mark import TargetState
@@ -193,7 +193,7 @@ def _dump_and_read(
             written, facts = write_dump(run, asked, part), None
             run.progress.bytes_done(part.stat().st_size)
             if asked.kept is not None:
-                facts = _examine(run, part)
+                written, facts = _examine_kept(run, asked, part, written)
                 found = asked.kept.rows_as_before(facts.load_parts)
                 run.progress.begin("reading the rows that differ")
                 as_before.set_result({**read, **found})
@@ -215,6 +215,23 @@ def _read(run: Run, asked: Asked, snapshot: Snapshot, known: Callable[[], Mappin
         )
         catch_up(snapshot.connection)  # its locks on indexes, while pg_dump goes on
         return found
+
+
+def _examine_kept(run: Run, asked: Asked, part: Path, written: Written) -> tuple[Written, DumpFacts]:
+    """Also whether the rows of the last dump are still those that were proved; else all is written anew."""
+    try:
+        facts = _examine(run, part)
+    except DumpRefused:
+        if not asked.kept_rows:
+            raise
+        facts = None
+    if facts is not None and as_proved(asked.kept_rows, facts):
+        return written, facts
+    remove_file(part)
+    file = asked.kept.file if asked.kept is not None else "the last dump"
+    run.warn(f"{file} was changed or damaged since it was proved; look at it: railway-neon-sync verify {file}")
+    written = write_dump(run, asked.without_kept_rows(f"{file} was changed or damaged"), part)
+    return written, _examine(run, part)
 
 
 def _examine(run: Run, part: Path) -> DumpFacts:

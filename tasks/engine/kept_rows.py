@@ -8,7 +8,9 @@ from typing import Any
 
 from tasks.engine.content import TableName, holding, read_rows
 from tasks.engine.content.values import Holds
+from tasks.engine.dumpfile import DumpFacts
 from tasks.engine.kept_schema import Kept
+from tasks.engine.manifest import Manifest
 from tasks.engine.mark import qualified
 from tasks.engine.names import form_of
 from tasks.engine.rows.kept import KeptBlock, RawName
@@ -41,14 +43,31 @@ def kept_blocks(
 
     read: of read_large; folder: where the last dump lies; encoding: the source's.
     """
-    then, places, parts = holding(kept.last.content.tables), kept.last.large_blocks or {}, kept.last.load_parts or {}
+    then = holding(kept.last.content.tables)
     codec = "utf-8" if encoding == "UTF8" else "ascii"
     blocks: dict[RawName, KeptBlock] = {}
     for (schema, name), now in read.items():
-        quoted = qualified((schema, name))
-        if now == then.get((schema, name)) and quoted in places and quoted in parts:
-            begin, end = places[quoted]
-            block = KeptBlock(file=folder / kept.file, begin=begin, end=end, sha256=parts[quoted])
+        block = block_of(kept.last, folder, (schema, name))
+        if now == then.get((schema, name)) and block is not None:
             with suppress(UnicodeEncodeError):  # its name in another encoding is not guessed: it is read
                 blocks[schema.encode(codec), name.encode(codec)] = block
     return blocks
+
+
+def as_proved(blocks: Mapping[RawName, KeptBlock], facts: DumpFacts) -> bool:
+    """Whether a dump that took these blocks has in them what they were, and no more. facts: of that dump."""
+    for (schema, name), block in blocks.items():
+        quoted = qualified((schema.decode(), name.decode()))
+        begin, end = facts.large_blocks.get(quoted, (0, 0))
+        if facts.load_parts.get(quoted) != block.sha256 or end - begin != block.end - block.begin:
+            return False
+    return True
+
+
+def block_of(dump: Manifest, folder: Path, table: TableName) -> KeptBlock | None:
+    """Where a dump has a table's rows, which may be damaged by now; None of a small block, and of a packed dump."""
+    name = qualified(table)
+    place, sha256 = (dump.large_blocks or {}).get(name), (dump.load_parts or {}).get(name)
+    if place is None or sha256 is None or not form_of(dump.file).plain:
+        return None
+    return KeptBlock(file=folder / dump.file, begin=place[0], end=place[1], sha256=sha256)

@@ -49,14 +49,13 @@ def load_dump(
     session_settings: str,
     keys: Sequence[str] = (),
     progress: Callable[[int], None] | None = None,
-    instead: Callable[[Iterator[Item]], Iterator[Item]] = lambda items: items,
 ) -> LoadSummary:
     """Send the dump's statements and data. The caller owns the transaction: nothing is committed here.
 
     With autocommit each string of statements commits by itself, so the caller must discard the database on failure.
     keys: secret keys of age, for an encrypted dump.
     session_settings: SET statements, sent when the dump's preamble has reset the timeouts; none for client_encoding.
-    progress: is given the number of bytes read so far. instead: gives what is sent in place of the dump's items.
+    progress: is given the number of bytes read so far.
     The session keeps the dump's settings, an empty search_path among them; only client_encoding is put back.
 
     Raises DumpRefused (also when the file's SHA-256 is another), LoadFailed, ServerUnreachable (the connection broke).
@@ -64,7 +63,7 @@ def load_dump(
     with open_dump(path, keys=keys, progress=progress) as dump:
         session = LoadSession(connection, dump)
         with session.never_half_committed():
-            send_all(session, dump, instead(dump.items()), session_settings)
+            send_all(session, dump, dump.items(), session_settings)
             _demand_hash(path, dump.sha256, sha256)  # also of what was read just now: the file may have changed again
             session.flush()
             session.restore_encoding()
@@ -88,10 +87,14 @@ def demand_unchanged(path: Path, *, sha256: str, keys: Sequence[str] = ()) -> No
 
 def _demand_hash(path: Path, found: str, wanted: str) -> None:
     if found != wanted:
-        raise DumpRefused(
-            f"the dump {path.name} is not the file that was examined: its SHA-256 is {found} and not {wanted}; "
-            "it must not be loaded, make a new dump"
-        )
+        raise another_file(path.name, f"its SHA-256 is {found} and not {wanted}")
+
+
+def another_file(name: str, how: str = "what was read of it now is something else") -> DumpRefused:
+    """Than the one that was examined. name: the dump's; how: it is seen."""
+    return DumpRefused(
+        f"the dump {name} is not the file that was examined: {how}; it must not be loaded, make a new dump"
+    )
 
 
 def send_all(session: Sending, dump: DumpReader, items: Iterator[Item], session_settings: str) -> None:

@@ -61,14 +61,19 @@ def _begin(data: Iterator[bytes]) -> list[bytes]:
 
 
 class LoadSession:
-    """The connection during a load, and the statements that wait for the next round trip."""
+    """The connection during a load, and the statements that wait for the next round trip.
 
-    def __init__(self, connection: Connection, dump: DumpReader) -> None:
+    savepoints: within a transaction, so that it can be told which statement of a string failed. Each is a transaction's
+    id more, of which nobody can say later that it was this one's.
+    """
+
+    def __init__(self, connection: Connection, dump: DumpReader, *, savepoints: bool = True) -> None:
         self.round_trips = 0
         self._connection, self._cursor, self._dump = connection, connection.cursor(), dump
         self._waiting: list[Statement] = []
         self._waiting_bytes = 0
         self._autocommit = bool(connection.autocommit)
+        self._savepoints = savepoints and not self._autocommit
         self._in_large_objects = False
         self._encoding = connection.info.parameter_status("client_encoding") or "UTF8"
         self._tables = PlainTables()
@@ -154,7 +159,7 @@ class LoadSession:
         if not self._inserts and (rows := next((each for each in batch if isinstance(each, Rows)), None)):
             return self._send_by_copy(batch, rows)
         try:
-            self._execute(self._as_string(batch, savepoint=not self._autocommit))
+            self._execute(self._as_string(batch, savepoint=self._savepoints))
         except psycopg2.Error as error:
             failure = error
         else:
@@ -225,10 +230,11 @@ class LoadSession:
             return batch[0]
         if error.pgcode == _SYNTAX_ERROR and (position := error.diag.statement_position):
             # The whole string was refused before its first statement: no savepoint was set, and there is no need.
-            before = b"" if self._autocommit else self._set_savepoint + b"\n"
+            before = self._set_savepoint + b"\n" if self._savepoints else b""
             encoding = extensions.encodings[self._connection.encoding]
             return statement_at(batch, int(position), before=before, encoding=encoding)
-        if self._in_large_objects or batch[-1].kind is Kind.COMMIT:
+        cannot_go_back = not (self._savepoints or self._autocommit)
+        if cannot_go_back or self._in_large_objects or batch[-1].kind is Kind.COMMIT:
             return None
         try:
             self._execute(b"BEGIN" if self._autocommit else b"ROLLBACK TO SAVEPOINT " + self._savepoint)

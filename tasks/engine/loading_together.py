@@ -17,8 +17,7 @@ from tasks.engine.dumpfile import LoadParts
 from tasks.engine.dumpfile_reader import CopyBlock, DumpReader, Statement, TableName, open_dump
 from tasks.engine.dumpfile_rules import NAME, QUALIFIED_NAME, Kind
 from tasks.engine.dumpfile_source import stretch
-from tasks.engine.errors import DumpRefused
-from tasks.engine.loading import Item, LoadSummary, send_all
+from tasks.engine.loading import Item, LoadSummary, another_file, send_all
 from tasks.engine.loading_rows import copy_columns
 from tasks.engine.loading_session import LoadSession
 from tasks.engine.manifest import Manifest
@@ -65,10 +64,7 @@ def load_together(
         send_all(together, dump, map(sent.note, items), session_settings)
         together.flush()
         if sent.found() != parts:
-            raise DumpRefused(
-                f"the dump {path.name} is not the file that was examined: what was read of it now is something else; "
-                "it must not be loaded, make a new dump"
-            )
+            raise another_file(path.name)
         together.restore_encoding()
         return LoadSummary(
             statements=dump.statements,

@@ -105,7 +105,7 @@ def _by_the_target(
         differs = "the dump's text is not the last one's, and only what is loaded is proved"
     if differs is None or forbidden is not None:
         return Judged(why=differs and _both(differs, forbidden))
-    found = changed_tables(source, safety, proved, connection)
+    found = changed_tables(source, safety, proved, connection, folder=run.paths.directory)
     return Judged(why=_both(differs, found)) if isinstance(found, str) else Judged(why=differs, changed=found)
 
 

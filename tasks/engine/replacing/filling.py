@@ -1,7 +1,7 @@
 """Filling a database with a dump: the same for both methods."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -11,13 +11,12 @@ from sqlalchemy.engine import Connection
 
 from tasks.engine import grants
 from tasks.engine.connections import Opened, raw_connection
-from tasks.engine.content import TableName
 from tasks.engine.crew import Crew
 from tasks.engine.dumpfile import LARGE_BLOCK_BYTES
 from tasks.engine.faultpoints import fault_point
 from tasks.engine.loading import load_dump
 from tasks.engine.loading_together import load_together
-from tasks.engine.mark import identifier, literal, qualified
+from tasks.engine.mark import identifier, literal
 from tasks.engine.replacing.interface import Replacement
 from tasks.engine.run import Run
 
@@ -92,12 +91,9 @@ def read_only_statement(read_only: bool | None, database: str) -> str | None:
     return f"ALTER DATABASE {identifier(database)} {change}"
 
 
-def gather_statistics(connection: Connection, tables: Iterable[TableName] = ()) -> list[str]:
-    """Without them the planner knows nothing of the copy; a table that refuses costs its own, never the run.
-
-    tables: these alone; none means all.
-    """
-    if _tried(connection, f"ANALYZE {', '.join(map(qualified, tables))}"):
+def gather_statistics(connection: Connection) -> list[str]:
+    """Without them the planner knows nothing of the copy; a table that refuses costs its own, never the run."""
+    if _tried(connection, "ANALYZE"):
         return []
     if _tried(connection, _ANALYZE_ONE_BY_ONE):  # a foreign table that cannot be read stops the whole statement
         return []

@@ -3,22 +3,24 @@
 Readers go on meanwhile: they see the old rows until the COMMIT. Writers to these tables wait.
 """
 
-from collections.abc import Iterable
-from functools import partial
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
+
+import sqlalchemy
 
 from tasks.engine.changed_tables import Changed
 from tasks.engine.connections import raw_connection
-from tasks.engine.content import Content, TableName, read_content, read_rows, with_rows
+from tasks.engine.content import Content, Earlier, TableName, earlier, holding, read_content, read_rows, with_rows
 from tasks.engine.content.session import put_off, reading_settings_undone
 from tasks.engine.content.session import run as execute
+from tasks.engine.errors import LoadFailed
 from tasks.engine.faultpoints import fault_point
 from tasks.engine.guards import NOT_OVERWRITTEN, demand_unwritten
-from tasks.engine.loading import load_dump
-from tasks.engine.loading_tables import only_tables
+from tasks.engine.loading_tables import load_tables
 from tasks.engine.mark import literal, qualified
 from tasks.engine.proof import demand_equal
 from tasks.engine.replacing import fence
-from tasks.engine.replacing.filling import SESSION, gather_statistics
+from tasks.engine.replacing.filling import SESSION
 from tasks.engine.replacing.in_place import Ahead, InPlace
 from tasks.engine.replacing.interface import Replacement
 from tasks.engine.run import Run
@@ -31,6 +33,8 @@ _LOCK_SEQUENCES = """
     SELECT string_agg(format('ALTER SEQUENCE %s CACHE %s', seqrelid::regclass, seqcache), '; ')
     FROM pg_sequence WHERE seqrelid = ANY (ARRAY[{}]::regclass[])
 """
+
+_SHARE = 0.1  # autovacuum_analyze_scale_factor's default
 
 
 class ChangedTables(InPlace):
@@ -49,35 +53,57 @@ class ChangedTables(InPlace):
         self._demand_unwritten_here()
         fault_point("tables.locked")
         run.progress.begin("loading", of_tables=len(self._changed.tables), of_bytes=what.manifest.size_bytes)
-        load_dump(
+        differ = load_tables(
             raw_connection(connection),
             what.dump,
-            sha256=what.manifest.sha256,
+            what.manifest,
+            tables=self._changed.tables,
+            large=self._changed.large,
             session_settings=SESSION,
             keys=what.keys,
             progress=run.progress.bytes_done,
-            instead=partial(only_tables, tables=self._changed.tables),
+            check=run.watch.check,
         )
         self._set_sequences()
         fault_point("loaded")
-        if self._changed.tables:
-            run.progress.begin("gathering statistics")
-            self.notes += gather_statistics(connection, self._changed.tables)
+        self._gather_statistics(differ)
         fault_point("filled", connection)
 
     def prove(self) -> Content:
         """Also that nobody wrote elsewhere: the other tables were not locked."""
         manifest = self.what.manifest
-        found = read_content(self._connection, progress=self.run.progress.tables_done, privileges=manifest.privileges)
+        found = read_content(
+            self._connection,
+            progress=self.run.progress.tables_done,
+            privileges=manifest.privileges,
+            before=self._before(but=self._changed.tables),
+        )
         self._demand_unwritten_elsewhere(found)
         demand_equal(manifest.content, found, self._connection, what="the prepared copy")
         return found
+
+    def _gather_statistics(self, differ: Mapping[TableName, int]) -> None:
+        """Of tables of which a tenth differs, as the server itself would. Not in a savepoint: see LoadSession."""
+        rows = {name: max(number, 1) for name, (number, _) in holding(self.what.manifest.content.tables).items()}
+        worth = [name for name in self._changed.tables if differ.get(name, rows[name]) >= rows[name] * _SHARE]
+        if not worth:
+            return
+        self.run.progress.begin("gathering statistics")
+        try:
+            execute(self._connection, f"ANALYZE {', '.join(_names(worth))}")
+        except sqlalchemy.exc.DBAPIError as error:
+            if self._connection.invalidated or raw_connection(self._connection).closed:
+                raise
+            raise LoadFailed(
+                f"the planner's statistics could not be gathered: {' '.join(str(error.orig).split())}"
+            ) from error
 
     def _demand_unwritten_here(self) -> None:
         """Now that nobody else can write to what is to be written."""
         before = self._changed.before
         with reading_settings_undone(self._connection):
-            rows = read_rows(self._connection, {*self._changed.tables, *self._changed.sequences})
+            names = {*self._changed.tables, *self._changed.sequences}
+            rows = read_rows(self._connection, names, before=self._before())
         found = with_rows(before, *rows)
         demand_unwritten(found, before, self.run.target_name, told=NOT_OVERWRITTEN)
 
@@ -86,6 +112,12 @@ class ChangedTables(InPlace):
         tables = [each for each in before.tables if (each.schema, each.name) in changed.tables]
         sequences = [each for each in before.sequences if (each.schema, each.name) in changed.sequences]
         demand_unwritten(with_rows(found, tables, sequences), before, self.run.target_name, told=NOT_OVERWRITTEN)
+
+    def _before(self, *, but: Collection[TableName] = ()) -> Earlier | None:
+        """The safety backup's reading, of all tables but these."""
+        before = self._changed.before
+        known = earlier(before, snapshot=before.snapshot)
+        return known and replace(known, rows={name: holds for name, holds in known.rows.items() if name not in but})
 
     def _lock(self) -> None:
         if names := ", ".join(f"ONLY {name}" for name in _names(self._changed.tables)):

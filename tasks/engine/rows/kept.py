@@ -13,6 +13,10 @@ RawName = tuple[bytes, bytes]
 """Schema and table, as bytes in the database's encoding."""
 
 
+class BlockDamaged(Exception):
+    """Its file does not hold any more what it held."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class KeptBlock:
     """All rows of a table, as an earlier dump has them. sha256: of its COPY statement, a line end, and the data."""
@@ -22,26 +26,40 @@ class KeptBlock:
     end: int
     sha256: str
 
-    def write(self, statement: bytes, out: BinaryIO, *, check: Callable[[], None] = lambda: None) -> int:
-        """The data, behind which the line that ends it is still to come; returns how much it was.
+    def write(self, out: BinaryIO, *, check: Callable[[], None] = lambda: None) -> int:
+        """The data, as the file has it now, behind which the line that ends it is still to come; returns how much.
 
-        LeftToPgDump when the file does not hold any more what it held: part of it is written then. check: raises when
-        the step must end.
+        Whether it is what it was is for the reader of what was written. LeftToPgDump when it cannot be read: part of it
+        is written then. check: raises when the step must end.
         """
-        found = hashlib.sha256(statement + b"\n")
-        for piece in self._pieces():
-            check()
-            found.update(piece)
-            out.write(piece)
-        if found.hexdigest() != self.sha256:
-            raise LeftToPgDump(f"{self.file.name} was changed or damaged")
-        return self.end - self.begin
-
-    def _pieces(self) -> Iterator[bytes]:
+        done = 0
         try:
-            yield from stretch(self.file, self.begin, self.end)
+            for piece in self._pieces(check):
+                done += out.write(piece)
+        except BlockDamaged as error:
+            raise LeftToPgDump(str(error)) from error
+        return done
+
+    def data(self, statement: bytes, *, check: Callable[[], None] = lambda: None) -> Iterator[bytes]:
+        """The same in pieces; BlockDamaged at its end, when it is not what it was. statement: COPY, before it."""
+        found = hashlib.sha256(statement + b"\n")
+        for piece in self._pieces(check):
+            found.update(piece)
+            yield piece
+        if found.hexdigest() != self.sha256:
+            raise BlockDamaged(f"{self.file.name} was changed or damaged")
+
+    def _pieces(self, check: Callable[[], None]) -> Iterator[bytes]:
+        pieces = stretch(self.file, self.begin, self.end)
+        while piece := self._next(pieces):
+            check()
+            yield piece
+
+    def _next(self, pieces: Iterator[bytes]) -> bytes:
+        try:
+            return next(pieces, b"")
         except OSError as error:
-            raise LeftToPgDump(f"{self.file.name} cannot be read ({error.strerror})") from error
+            raise BlockDamaged(f"{self.file.name} cannot be read ({error.strerror})") from error
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,12 +1,11 @@
 """A dump and its manifest, both of one snapshot: the file is written while the content is read beside it."""
 
-import hashlib
 import itertools
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import asdict, replace
 from functools import partial
@@ -21,25 +20,23 @@ from tasks.engine.connections import Server, ask
 from tasks.engine.content import (
     Content,
     TableName,
-    content_digest,
     read_content,
-    with_sequences,
 )
 from tasks.engine.content.session import catch_up
 from tasks.engine.content.values import Holds
 from tasks.engine.database_properties import properties_found, properties_query
+from tasks.engine.dump_publishing import examine, publish, removed_unless_published
 from tasks.engine.dump_writing import Asked, Written, list_rows, write_dump
-from tasks.engine.dumpfile import DumpFacts, inspect_dump, load_sha256
-from tasks.engine.dumpfile_rules import harmless
+from tasks.engine.dumpfile import DumpFacts
 from tasks.engine.errors import BackupError, DumpRefused
 from tasks.engine.kept_rows import as_proved, kept_blocks, read_large
 from tasks.engine.kept_schema import CATALOGS, catalogs_digest, distrust, kept_schema
-from tasks.engine.manifest import Manifest, write_manifest
+from tasks.engine.manifest import Manifest
 from tasks.engine.mark import TargetState
-from tasks.engine.names import DumpKind, form_of, manifest_path, part_path
+from tasks.engine.names import DumpKind, form_of, part_path
 from tasks.engine.run import Run
 from tasks.engine.snapshot import Snapshot, giving_way, open_snapshot
-from tasks.engine.storage import publish_part, remove_file
+from tasks.engine.storage import remove_file
 
 log = logging.getLogger(__name__)
 
@@ -126,7 +123,7 @@ def _dump(
             may=[CLUSTER, DATABASE, _WAL_POSITION, CATALOGS],
             before_locks=before_locks,
         ) as snapshot,
-        _removed_unless_published(part),
+        removed_unless_published(part),
     ):
         seen(snapshot.before)
         major = snapshot.server_major
@@ -166,7 +163,7 @@ def _dump(
         )
         content, written, facts = _dump_and_read(run, asked, part, snapshot, read)
     run.keep(dump_ways={**run.facts.get("dump_ways", {}), final.name: written.way})
-    return _finish(
+    return publish(
         run,
         kind=kind,
         part=part,
@@ -220,7 +217,7 @@ def _read(run: Run, asked: Asked, snapshot: Snapshot, known: Callable[[], Mappin
 def _examine_kept(run: Run, asked: Asked, part: Path, written: Written) -> tuple[Written, DumpFacts]:
     """Also whether the rows of the last dump are still those that were proved; else all is written anew."""
     try:
-        facts = _examine(run, part)
+        facts = examine(run, part)
     except DumpRefused:
         if not asked.kept_rows:
             raise
@@ -231,87 +228,13 @@ def _examine_kept(run: Run, asked: Asked, part: Path, written: Written) -> tuple
     file = asked.kept.file if asked.kept is not None else "the last dump"
     run.warn(f"{file} was changed or damaged since it was proved; look at it: railway-neon-sync verify {file}")
     written = write_dump(run, asked.without_kept_rows(f"{file} was changed or damaged"), part)
-    return written, _examine(run, part)
-
-
-def _examine(run: Run, part: Path) -> DumpFacts:
-    run.progress.begin("examining the dump", of_bytes=part.stat().st_size if form_of(part.name).plain else 0)
-    return inspect_dump(part, keys=keys_of(run), progress=run.progress.bytes_done)
+    return written, examine(run, part)
 
 
 def _first_cause(reading: "Future[Content]", error: BackupError) -> BackupError:
     """When the reading failed first, the snapshot went with it: its error is the one to tell, not pg_dump's."""
     cause = reading.exception() if reading.done() else None
     return cause if isinstance(cause, BackupError) else error
-
-
-def keys_of(run: Run) -> list[str]:
-    """The run's own key, while it has one."""
-    with suppress(FileNotFoundError):
-        return [run.paths.key.read_text()]
-    return []
-
-
-def _finish(
-    run: Run,
-    *,
-    kind: DumpKind,
-    part: Path,
-    final: Path,
-    content: Content,
-    facts: DumpFacts | None,
-    described: Mapping[str, Any],
-) -> Manifest:
-    """Hold the file against the content, give it its name, and write the manifest. facts: of the file, if known."""
-    with _removed_unless_published(part):
-        facts = facts or _examine(run, part)
-        account_for_rows(facts, content)
-        content = with_sequences(content, {name: (v.last_value, v.is_called) for name, v in facts.sequences.items()})
-        manifest = Manifest(
-            kind=kind,
-            run_id=run.id,
-            stamp=run.stamp,
-            file=final.name,
-            size_bytes=facts.size_bytes,
-            sha256=facts.sha256,
-            load_sha256=load_sha256(facts.load_parts),
-            load_parts=facts.load_parts,
-            large_blocks=facts.large_blocks,
-            content=content,
-            content_digest=content_digest(content),
-            **_stored(part),
-            **described,
-        )
-        run.watch.check()
-        publish_part(part, final)
-        write_manifest(manifest, manifest_path(final))
-    log.info("BACKUP_STORAGE made %s (%.2f MB)", final.name, facts.size_bytes / 2**20, extra={"event": "file_made"})
-    return manifest
-
-
-def _stored(part: Path) -> dict[str, Any]:
-    """Size and hash of a packed file: they can be checked without its key."""
-    if form_of(part.name).plain:
-        return {}
-    with part.open("rb") as file:
-        return {"stored_bytes": part.stat().st_size, "stored_sha256": hashlib.file_digest(file, "sha256").hexdigest()}
-
-
-def account_for_rows(facts: DumpFacts, content: Content) -> None:
-    """DumpRefused unless the COPY blocks hold exactly the rows that were counted under the same snapshot."""
-    for table in content.tables:
-        dumped = facts.rows.get((table.schema, table.name), 0)
-        if dumped != table.rows:
-            raise DumpRefused(
-                f"the dump holds {dumped} rows of {table.schema}.{table.name}, the database had {table.rows}; "
-                "it is incomplete and was not kept"
-            )
-    known = {(table.schema, table.name) for table in content.tables}
-    if strange := sorted(facts.rows.keys() - known):
-        raise DumpRefused(
-            f"the dump holds rows of {harmless('.'.join(strange[0]), limit=130)}, which the database did not have; it "
-            "is another database's and was not kept"
-        )
 
 
 def _describe(snapshot: Snapshot, kind: str) -> dict[str, Any]:
@@ -342,13 +265,3 @@ def identity_of(cluster: str | None, database: str | None) -> str:
 
 def server_major(connection: Connection) -> int:
     return int(connection.exec_driver_sql("SELECT current_setting('server_version_num')::int / 10000").scalar_one())
-
-
-@contextmanager
-def _removed_unless_published(part: Path) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        if part.exists():
-            remove_file(part)
-        raise

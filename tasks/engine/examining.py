@@ -8,8 +8,8 @@ from pathlib import Path
 from config.settings import Settings
 from tasks.engine.connections import Server
 from tasks.engine.content import Content, compare_content, content_digest, read_content, with_sequences
+from tasks.engine.dump_publishing import account_for_rows
 from tasks.engine.dumpfile import DumpFacts, inspect_dump
-from tasks.engine.dumping import account_for_rows
 from tasks.engine.errors import BackupError, DumpRefused
 from tasks.engine.findings import Finding, Point, all_good, examine
 from tasks.engine.kept import DumpOnDisk

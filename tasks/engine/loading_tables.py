@@ -92,7 +92,9 @@ def load_tables(
     must end. Returns how many rows were deleted and inserted, where that is known.
     """
     differ: dict[TableName, int] = {}
-    places = dict(manifest.large_blocks or {}) if form_of(path.name).plain else {}
+    in_line = {qualified(table) for table in tables if table not in large}
+    blocks = manifest.large_blocks or {} if form_of(path.name).plain else {}
+    places = {name: at for name, at in blocks.items() if name not in in_line}
     rows = {qualified(table): number for table, (number, _) in holding(manifest.content.tables).items()}
     read = LoadParts()
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tasks.engine.changed_tables import Changed
 from tasks.engine.content import Content
-from tasks.engine.dumping import keys_of
+from tasks.engine.dump_publishing import keys_of
 from tasks.engine.errors import LoadFailed, NotEqual, Refused, RunLost
 from tasks.engine.kept_schema import distrust
 from tasks.engine.loading import demand_unchanged

@@ -105,7 +105,7 @@ def test_a_fingerprint_that_somebody_has_edited_is_not_taken_over(installation: 
     [
         ("write_dump", BackupError("the disk is gone")),
         ("write_dump", RuntimeError("nobody expected it")),
-        ("inspect_dump", DumpRefused("the dump is no dump")),
+        ("examine", DumpRefused("the dump is no dump")),
         ("read_content", BackupError("the reading came to nothing")),
     ],
     ids=str,

@@ -18,7 +18,7 @@ SNAPSHOT = """
     CASE WHEN NOT pg_is_in_recovery()
         THEN pg_current_snapshot()::text || ' @' || extract(epoch FROM pg_postmaster_start_time()) END
 """
-"""What Content.snapshot is; none of a standby, whose snapshots do not list who is writing."""
+"""What Content.snapshot is; none of a standby server, whose snapshots do not list who is writing."""
 _PARTS = re.compile(r"(?P<snapshot>\d{1,18}:\d{1,18}:[\d,]*) @(?P<started>\d+\.\d+)")
 _MOST = 10_000  # ids that are looked at one by one; behind more there are many writers, or a long transaction
 # Ids of an xid column have 32 bits only. What was undone, or never ended, changed nothing. The transaction's own writes

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 
-_MOST_BYTES = 16 << 20  # are held
+_MOST_BYTES = 24 << 20  # are held
 _BYTES_OF_ONE = 100  # of a line that is held, beside its text
 _STRETCH = 32  # lines that are compared at once
 _NEAR = 64  # lines, within which the next equal one is looked for

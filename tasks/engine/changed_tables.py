@@ -123,13 +123,13 @@ def changed_tables(
         return f"not only rows and sequences changed: {differences[0]}"
     there, wanted = standing(safety.content.sequences), standing(source.content.sequences)
     sequences = {name: stands for name, stands in wanted.items() if there[name] != stands}
-    found: Any = run_statement(connection, _question(tables, connection)).one()
-    for answer, sentence in zip(found[1:], _SENTENCES, strict=True):
+    keys, *answers = tuple[Any, ...](run_statement(connection, _question(tables, connection)).one())
+    for answer, sentence in zip(answers, _SENTENCES, strict=True):
         if answer not in {None, True}:
             return sentence.format(answer)
     if absent := sorted(table for table in tables if qualified(table) not in parts):
         return f"the dump holds no rows of {'.'.join(absent[0])}"
-    large = _large(source, proved.dump, safety.content, found[0] or [], folder)
+    large = _large(source, proved.dump, safety.content, keys or [], folder)
     return Changed(tables=tables, sequences=sequences, before=safety.content, large=large)
 
 

@@ -89,6 +89,7 @@ def account_for_rows(facts: DumpFacts, content: Content) -> None:
 
 
 def examine(run: Run, part: Path) -> DumpFacts:
+    """What one pass over the file finds; DumpRefused when it is no complete dump."""
     run.progress.begin("examining the dump", of_bytes=part.stat().st_size if form_of(part.name).plain else 0)
     return inspect_dump(part, keys=keys_of(run), progress=run.progress.bytes_done)
 

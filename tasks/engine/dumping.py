@@ -190,7 +190,7 @@ def _dump_and_read(
             written, facts = write_dump(run, asked, part), None
             run.progress.bytes_done(part.stat().st_size)
             if asked.kept is not None:
-                written, facts = _examine_kept(run, asked, part, written)
+                written, facts = _examine_kept(run, asked, asked.kept.file, part, written)
                 found = asked.kept.rows_as_before(facts.load_parts)
                 run.progress.begin("reading the rows that differ")
                 as_before.set_result({**read, **found})
@@ -214,7 +214,7 @@ def _read(run: Run, asked: Asked, snapshot: Snapshot, known: Callable[[], Mappin
         return found
 
 
-def _examine_kept(run: Run, asked: Asked, part: Path, written: Written) -> tuple[Written, DumpFacts]:
+def _examine_kept(run: Run, asked: Asked, last: str, part: Path, written: Written) -> tuple[Written, DumpFacts]:
     """Also whether the rows of the last dump are still those that were proved; else all is written anew."""
     try:
         facts = examine(run, part)
@@ -225,9 +225,8 @@ def _examine_kept(run: Run, asked: Asked, part: Path, written: Written) -> tuple
     if facts is not None and as_proved(asked.kept_rows, facts):
         return written, facts
     remove_file(part)
-    file = asked.kept.file if asked.kept is not None else "the last dump"
-    run.warn(f"{file} was changed or damaged since it was proved; look at it: railway-neon-sync verify {file}")
-    written = write_dump(run, asked.without_kept_rows(f"{file} was changed or damaged"), part)
+    run.warn(f"{last} was changed or damaged since it was proved; look at it: railway-neon-sync verify {last}")
+    written = write_dump(run, asked.without_kept_rows(f"{last} was changed or damaged"), part)
     return written, examine(run, part)
 
 

@@ -3,7 +3,6 @@
 import itertools
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -47,8 +46,10 @@ def _no_fault_stays() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def server_root() -> Iterator[Path]:
-    """A folder for servers; directly below /tmp, since socket paths are short and other users must reach it."""
-    root = Path(tempfile.mkdtemp(prefix="rns-test-"))
+    """A folder for servers."""
+    from tests.support.folders import server_folder  # noqa: PLC0415 - behind register_assert_rewrite
+
+    root = server_folder("rns-test-")
     yield root
     shutil.rmtree(root, ignore_errors=True)
 

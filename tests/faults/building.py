@@ -1,7 +1,6 @@
 """A scene is built: servers, an installation, its worker, and a first copy."""
 
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -11,6 +10,7 @@ from tests.faults.instants import CHANGED_TABLES, HELD_PROGRAMS, IN_FULL, UNCHAN
 from tests.faults.proxy import Proxy
 from tests.faults.reader import Reader
 from tests.faults.scene import Scene
+from tests.support.folders import server_folder
 from tests.support.installation import Installation, installed
 from tests.support.moved_clock import FILE
 from tests.support.workers import Worker, client_of, worker_of
@@ -42,7 +42,7 @@ exit $status
 @contextmanager
 def scene_of(method: str, *, network: bool = False) -> Iterator[Scene]:
     """A first run has been made: there is something to lose. network: everything goes through proxies."""
-    root = Path(tempfile.mkdtemp(prefix="rns-faults-"))
+    root = server_folder("rns-faults-")
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, root, ignore_errors=True)
         source = _server(root / "source", stack)

@@ -23,7 +23,6 @@ from tasks.engine.content import (
 )
 from tasks.engine.errors import FenceBroken, Held, NotEqual, ServerUnreachable
 from tasks.engine.faultpoints import fault_point
-from tasks.engine.full_runs import why_full
 from tasks.engine.guards import (
     NOT_OVERWRITTEN,
     demand_same_properties,
@@ -124,7 +123,7 @@ def _as_proved(run: Run, source: Manifest, unwritten: Callable[[], None]) -> Ear
     """What the published copy held when it was proved; None: all of it is to be read a second time."""
     proved = run.facts.get("proved")
     # Whoever ends a run that died reads all: a rollback that did not come to its end has proved something, too.
-    if proved is None or run.closer is not None or why_full(run):
+    if proved is None or run.closer is not None:
         return None
     mark = parse_mark(proved["comment"])
     if proved["digest"] != source.content_digest or mark is None or mark.run_id != run.id:

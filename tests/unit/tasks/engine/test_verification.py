@@ -27,11 +27,6 @@ def a_run(*, closer: str | None = None, **proved: Any) -> Any:
     return SimpleNamespace(id="ours", closer=closer, facts={"proved": known})
 
 
-@pytest.fixture(autouse=True)
-def not_full(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verification, "why_full", lambda _: None)
-
-
 def test_they_are_the_sources() -> None:
     found = verification._as_proved(a_run(), SOURCE, lambda: None)
     assert found is not None
@@ -52,8 +47,3 @@ def test_they_are_the_sources() -> None:
 def test_they_are_read_where_something_else_was_proved_or_the_run_is_ended_by_another(run: Any) -> None:
     """As what a rollback put back in a transaction that did not come to its COMMIT."""
     assert verification._as_proved(run, SOURCE, lambda: None) is None
-
-
-def test_they_are_read_by_a_run_that_does_everything_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verification, "why_full", lambda _: "FULL_RUNS asks for it")
-    assert verification._as_proved(a_run(), SOURCE, lambda: None) is None

@@ -4,9 +4,11 @@ import hashlib
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from tasks.engine.background import beside
 from tasks.engine.content import Content, content_digest, with_sequences
 from tasks.engine.dumpfile import DumpFacts, inspect_dump, load_sha256
 from tasks.engine.dumpfile_rules import harmless
@@ -14,7 +16,7 @@ from tasks.engine.errors import DumpRefused
 from tasks.engine.manifest import Manifest, write_manifest
 from tasks.engine.names import DumpKind, form_of, manifest_path
 from tasks.engine.run import Run
-from tasks.engine.storage import publish_part, remove_file
+from tasks.engine.storage import publish_part, remove_file, sync_file, told_when_full
 
 log = logging.getLogger(__name__)
 
@@ -89,9 +91,12 @@ def account_for_rows(facts: DumpFacts, content: Content) -> None:
 
 
 def examine(run: Run, part: Path) -> DumpFacts:
-    """What one pass over the file finds; DumpRefused when it is no complete dump."""
+    """What one pass over the file finds, while the disk takes it; DumpRefused when it is no complete dump."""
     run.progress.begin("examining the dump", of_bytes=part.stat().st_size if form_of(part.name).plain else 0)
-    return inspect_dump(part, keys=keys_of(run), progress=run.progress.bytes_done)
+    with told_when_full(part), beside(partial(sync_file, part), name="to the disk") as synced:
+        facts = inspect_dump(part, keys=keys_of(run), progress=run.progress.bytes_done)
+        synced.result()  # a disk tells of what it could not write once
+        return facts
 
 
 @contextmanager

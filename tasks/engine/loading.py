@@ -27,6 +27,8 @@ class Sending(Protocol):
 
     def copy(self, block: CopyBlock) -> None: ...
 
+    def settle(self) -> None: ...
+
     def flush(self) -> None: ...
 
 
@@ -76,11 +78,14 @@ def load_dump(
         )
 
 
-def demand_unchanged(path: Path, *, sha256: str, keys: Sequence[str] = ()) -> None:
-    """DumpRefused unless the file is still the one that was examined. Asked before anything at the target is opened."""
+def demand_unchanged(
+    path: Path, *, sha256: str, keys: Sequence[str] = (), check: Callable[[], None] = lambda: None
+) -> None:
+    """DumpRefused unless the file is still the one that was examined. check: raises when the step must end."""
     found = hashlib.sha256()
     with unpacked(path, keys) as stream:
         while block := stream.read(BLOCK_BYTES):
+            check()
             found.update(block)
     _demand_hash(path, found.hexdigest(), sha256)
 
@@ -116,5 +121,4 @@ def _end_preamble(session: Sending, session_settings: str, *, line: int) -> None
     ours = session_settings.encode().rstrip(b"; \n") + b";"
     for text in (_QUIET, ours):
         session.add(Statement(text=text, line=line, kind=Kind.SETTING))
-    # in a string of its own: the server decodes a whole string by the encoding that held when it came
-    session.flush()
+    session.settle()

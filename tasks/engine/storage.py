@@ -197,12 +197,13 @@ def publish_part(part: Path, final: Path) -> None:
     BackupError when another file has that name: it is never overwritten.
     """
     with told_when_full(final):
-        _sync_file(part)
+        sync_file(part)
         _move_without_overwriting(part, final)
         sync_folder(final.parent)
 
 
-def _sync_file(path: Path) -> None:
+def sync_file(path: Path) -> None:
+    """Make its bytes survive a power cut; BackupError for a symbolic link."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:

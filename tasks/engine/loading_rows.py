@@ -16,7 +16,7 @@ _SMALL_FIELDS = 5_000
 ENCODINGS = frozenset({"UTF8", "SQL_ASCII"})
 """In others the server looks for bytes that are no character while it reads the whole string, and names no row."""
 
-_CREATED = re.compile(rb"CREATE (?:UNLOGGED )?TABLE (" + QUALIFIED_NAME + rb") ")
+_CREATED = re.compile(rb"CREATE (?:UNLOGGED |TEMPORARY )?TABLE (" + QUALIFIED_NAME + rb") ")
 _RULE = re.compile(rb"CREATE (?:OR REPLACE )?RULE ")
 _COPY = re.compile(rb"COPY (?P<into>(?P<table>" + QUALIFIED_NAME + rb") \((?P<columns>.*)\)) FROM stdin;", re.DOTALL)
 # What COPY TO writes for a byte; others, \x41 or \101, are read by COPY alone.

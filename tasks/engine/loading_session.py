@@ -148,6 +148,14 @@ class LoadSession:
             Rows(text=text, line=block.line, kind=Kind.COPY, block=replace(block, data=iter([data]))) if text else None
         )
 
+    def settle(self) -> None:
+        """Send the settings that wait, unless what follows is read as it would be without them.
+
+        The server decodes and parses a whole string by what held when it came.
+        """
+        if not self._reads_as_the_dump_says():
+            self.flush()
+
     def flush(self) -> None:
         """Send what waits, as one string."""
         batch, self._waiting, self._waiting_bytes = self._waiting, [], 0
@@ -269,14 +277,15 @@ class LoadSession:
         info = self._connection.info
         in_transaction = not self._autocommit or self._in_large_objects
         expected = extensions.TRANSACTION_STATUS_INTRANS if in_transaction else extensions.TRANSACTION_STATUS_IDLE
-        strings = "on" if self._dump.standard_strings else "off"
         if info.transaction_status != expected:
             raise LoadFailed(f"a statement before line {self._dump.line} of the dump began or ended a transaction")
-        if (
-            info.parameter_status("standard_conforming_strings") != strings
-            or info.parameter_status("client_encoding") != self._dump.encoding
-        ):
+        if not self._reads_as_the_dump_says():
             raise LoadFailed(
                 f"a statement before line {self._dump.line} of the dump, or the session settings, changed "
                 "client_encoding or standard_conforming_strings"
             )
+
+    def _reads_as_the_dump_says(self) -> bool:
+        status = self._connection.info.parameter_status
+        strings = "on" if self._dump.standard_strings else "off"
+        return (status("client_encoding"), status("standard_conforming_strings")) == (self._dump.encoding, strings)

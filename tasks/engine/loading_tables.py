@@ -46,7 +46,7 @@ INSERT INTO %(table)b (%(columns)b) OVERRIDING SYSTEM VALUE
 """
 # Dropped with the COMMIT: what a session drops when it ends would be one transaction more that writes.
 _TEMPORARY = b"""
-CREATE TEMPORARY TABLE rns_%(what)b_%(number)b ON COMMIT DROP AS
+CREATE TEMPORARY TABLE pg_temp.rns_%(what)b_%(number)b ON COMMIT DROP AS
     SELECT %(columns)b FROM ONLY %(table)b WITH NO DATA;
 """
 _DELETE_BY_KEY = b"DELETE FROM ONLY %(table)b here USING pg_temp.rns_gone_%(number)b gone WHERE %(same)b;"

@@ -116,6 +116,9 @@ class _Together:
             self._sizes[named[0]] = end - begin
         self._wait(_ROWS, name, block, end - begin)
 
+    def settle(self) -> None:
+        self._first.settle()
+
     def flush(self) -> None:
         self._do_what_waits()
         self._first.flush()
@@ -154,7 +157,7 @@ class _Together:
         for statement in self._settings[other.settings :]:
             other.session.add(statement)
         other.settings = len(self._settings)
-        other.session.flush()
+        other.session.settle()
         return other.session
 
 

@@ -6,14 +6,11 @@ Readers go on meanwhile: they see the old rows until the COMMIT. Writers to thes
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
-import sqlalchemy
-
 from tasks.engine.changed_tables import Changed
 from tasks.engine.connections import raw_connection
 from tasks.engine.content import Content, Earlier, TableName, earlier, holding, read_content, read_rows, with_rows
 from tasks.engine.content.session import put_off, reading_settings_undone
 from tasks.engine.content.session import run as execute
-from tasks.engine.errors import LoadFailed
 from tasks.engine.faultpoints import fault_point
 from tasks.engine.guards import NOT_OVERWRITTEN, demand_unwritten
 from tasks.engine.loading_tables import load_tables
@@ -83,20 +80,11 @@ class ChangedTables(InPlace):
         return found
 
     def _gather_statistics(self, differ: Mapping[TableName, int]) -> None:
-        """Of tables of which a tenth differs, as the server itself would. Not in a savepoint: see LoadSession."""
+        """Of tables of which a tenth differs, as the server itself would: ahead of what the proof asks first."""
         rows = {name: max(number, 1) for name, (number, _) in holding(self.what.manifest.content.tables).items()}
         worth = [name for name in self._changed.tables if differ.get(name, rows[name]) >= rows[name] * _SHARE]
-        if not worth:
-            return
-        self.run.progress.begin("gathering statistics")
-        try:
-            execute(self._connection, f"ANALYZE {', '.join(_names(worth))}")
-        except sqlalchemy.exc.DBAPIError as error:
-            if self._connection.invalidated or raw_connection(self._connection).closed:
-                raise
-            raise LoadFailed(
-                f"the planner's statistics could not be gathered: {' '.join(str(error.orig).split())}"
-            ) from error
+        if worth:
+            put_off(self._connection, f"ANALYZE {', '.join(_names(worth))}")
 
     def _demand_unwritten_here(self) -> None:
         """Now that nobody else can write to what is to be written."""

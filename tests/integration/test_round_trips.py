@@ -1,7 +1,4 @@
-"""A run over a wire that counts: few sessions and few round trips, however many tables there are.
-
-What the load spends on tables is not counted here: it has tests of its own.
-"""
+"""A run over a wire that counts: few sessions and few round trips, however many tables there are."""
 
 import uuid
 from collections.abc import Iterator, Mapping
@@ -27,10 +24,11 @@ MOST = {
     "dump_source": (4, 30, 2, 22),
     "back_up_target": (0, 0, 0, 0),
     "check_guards": (0, 0, 0, 0),
-    "verify_target": (0, 0, 2, 21),
-    "finish": (0, 0, 1, 7),
+    # to judge, to hold the fence, to write and prove, to look for who is in the way
+    "restore_target": (0, 0, 4, 40),
+    "verify_target": (0, 0, 1, 11),
+    "finish": (0, 0, 0, 0),
 }
-SESSIONS_OF_RESTORE = 4  # for the databases' names, to clear the way, to load, to prove
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ def counted(
     valkey_server: ValkeyServer,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Mapping[str, Counted]]:
-    """What each step of a second run took, which replaces a copy."""
+    """What each step of a second run took, after a row had come."""
     home: Path = tmp_path_factory.mktemp("counted")
     with (
         installed(source_server, target_server, valkey_server, home) as installation,
@@ -85,10 +83,6 @@ def test_a_step_opens_few_sessions_and_asks_little(counted: Mapping[str, Counted
     source, target = counted[step].source, counted[step].target
     took = (source.connections, source.round_trips, target.connections, target.round_trips)
     assert all(count <= most for count, most in zip(took, MOST[step], strict=True)), took
-
-
-def test_a_restore_by_swap_opens_a_session_for_each_purpose(counted: Mapping[str, Counted]) -> None:
-    assert counted["restore_target"].target.connections <= SESSIONS_OF_RESTORE
 
 
 def test_the_source_is_connected_to_while_it_is_examined_and_dumped_and_at_no_other_time(

@@ -1,7 +1,7 @@
 """Rounds: in each every contestant copies the same data, in an order that alternates."""
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +13,8 @@ from tests.bench.ours import Ours, RunFailed
 from tests.bench.peers import Peer
 from tests.bench.programs import ProgramFailed
 from tests.bench.stage import Route, Stage
+
+_LISTENS_S = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,10 +61,12 @@ class Player:
         side_by_side = max(1, len(match.peers)) if match.round_trip_s else 1
         with ThreadPoolExecutor(side_by_side) as pool:
             try:
-                for done in [
-                    pool.submit(self._peer, match, source, number, peer) for peer in _turned(match.peers, number)
-                ]:
-                    done.result()
+                peers = [pool.submit(self._peer, match, source, number, peer) for peer in _turned(match.peers, number)]
+                # Not for ever: a signal that the system gives to another thread is heard when this one wakes.
+                while wait(peers, _LISTENS_S).not_done:
+                    pass
+                for peer in peers:
+                    peer.result()
             except BaseException:
                 self.stage.programs.end()
                 raise

@@ -210,7 +210,8 @@ def _read(run: Run, asked: Asked, snapshot: Snapshot, known: Callable[[], Mappin
         found = read_content(
             snapshot.connection, progress=run.progress.tables_done, privileges=asked.keep_owners, known=known
         )
-        catch_up(snapshot.connection)  # its locks on indexes, while pg_dump goes on
+        if known is None:
+            catch_up(snapshot.connection)  # its locks on indexes, while pg_dump goes on
         return found
 
 

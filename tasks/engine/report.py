@@ -40,6 +40,7 @@ def build_report(
 ) -> dict[str, Any]:
     """Keys and meanings as the README's table of them; only JSON values."""
     facts = record.facts
+    ended_at = max(ended_at, record.started_at)  # which lies ahead where the second was another run's: reserve_stamp
     return {
         "success": outcome == "succeeded",
         "run_id": record.run_id,

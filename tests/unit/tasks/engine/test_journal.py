@@ -269,6 +269,15 @@ def test_the_phases_of_a_step_are_kept_with_its_end_and_those_of_others_stay(jou
     assert from_report(report).steps[0].phases == ()
 
 
+def test_a_run_whose_start_lies_ahead_since_the_second_was_anothers_takes_no_time(journal: Journal) -> None:
+    begin(journal, "a")
+    record = journal.run("a")
+    assert record is not None
+    ended_at = record.started_at - timedelta(seconds=0.3)
+    report = build_report(record, [], outcome="succeeded", error=None, ended_at=ended_at, stats_tables=())
+    assert (report["end_time"], report["duration_seconds"]) == (report["start_time"], 0)
+
+
 def test_a_heartbeat_from_a_clock_that_ran_ahead_keeps_no_run_alive(journal: Journal) -> None:
     begin(journal, "a")
     journal.beat("a", state="open", closer=None, alive_s=365 * 24 * 3600)

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 from pathlib import Path
@@ -68,53 +68,87 @@ def lasting(
         yield made
 
 
-CHANGES = {
-    "a row": "UPDATE users SET display_name = 'x' WHERE id = 3",
-    "rows that others point to, and those": (
-        "INSERT INTO folders VALUES (5, 1, 'new'); UPDATE files SET folder = 5 WHERE folder = 3; "
-        "UPDATE folders SET parent = NULL WHERE id = 4; DELETE FROM folders WHERE id IN (2, 3)"
+CHANGES: tuple[tuple[str, dict[str, str]], ...] = (  # what is written, and what was changed for that, table by table
+    (
+        "9 tables and 1 sequence",  # a trigger writes to heard
+        {
+            "a row": "UPDATE users SET display_name = 'x' WHERE id = 3",
+            "rows that others point to, and those": (
+                "INSERT INTO folders VALUES (5, 1, 'new'); UPDATE files SET folder = 5 WHERE folder = 3; "
+                "UPDATE folders SET parent = NULL WHERE id = 4; DELETE FROM folders WHERE id IN (2, 3)"
+            ),
+            "a key": "UPDATE ONLY base SET id = id + 1000",
+            "names that need quotes": """INSERT INTO "Odd ""name" VALUES ('3', E'\\\\N'), ('4', NULL)""",
+            "an unlogged table": "UPDATE scratch SET note = 'z' WHERE id = 2",
+            "partitions": "DELETE FROM parts WHERE id = 1; INSERT INTO parts VALUES ('b', 7)",
+        },
     ),
-    "all rows": "UPDATE files SET size = size + 1",
-    "what only a value's text shows": "UPDATE files SET size = 1.0, ratio = '-0', text = '{\"a\": 1}' WHERE id < 5",
-    "a key": "UPDATE ONLY base SET id = id + 1000",
-    "names that need quotes": """INSERT INTO "Odd ""name" VALUES ('3', E'\\\\N'), ('4', NULL)""",
-    "no rows left": "DELETE FROM files",
-    "rows again": "INSERT INTO files (folder, size) SELECT 1, n FROM generate_series(1, 3000) n",
-    "an unlogged table": "UPDATE scratch SET note = 'z' WHERE id = 2",
-    "partitions": "DELETE FROM parts WHERE id = 1; INSERT INTO parts VALUES ('b', 7)",
-    "parent and child": "UPDATE base SET v = v || '!'",
-    "sequences alone": "SELECT nextval('numbers'), nextval('files_id_seq'), setval('heard_id_seq', 1, false)",
-    "the order of rows alone": "UPDATE folders SET name = name WHERE id = 1",
-}
+    (
+        "3 tables and 0 sequences",
+        {"all rows": "UPDATE files SET size = size + 1", "parent and child": "UPDATE base SET v = v || '!'"},
+    ),
+    (
+        "1 table and 0 sequences",
+        {
+            "what only a value's text shows": (
+                "UPDATE files SET size = size + 0.0, ratio = '-0', text = '{\"a\": 1}' "
+                "WHERE id IN (SELECT id FROM files ORDER BY id LIMIT 4)"
+            )
+        },
+    ),
+    ("1 table and 0 sequences", {"no rows left": "DELETE FROM files"}),
+    (
+        "1 table and 1 sequence",
+        {"rows again": "INSERT INTO files (folder, size) SELECT 1, n FROM generate_series(1, 3000) n"},
+    ),
+    (
+        "0 tables and 3 sequences",
+        {"sequences alone": "SELECT nextval('numbers'), nextval('files_id_seq'), setval('heard_id_seq', 1, false)"},
+    ),
+)
+ORDER_ALONE = ("1 table and 0 sequences", {"the order of rows": "UPDATE folders SET name = name WHERE id = 1"})
 
 
-@pytest.mark.parametrize("what", CHANGES)
-def test_only_what_differs_is_written(lasting: Installation, what: str) -> None:
-    before = lasting.storage()
-    lasting.on_source(CHANGES[what])
-    report = lasting.copied()
-    assert (report["way"], report["error"]) == ("changed_tables", None), report["way_reason"]
-    assert lasting.differences() == []
-    assert lasting.storage() == before
-    assert json.loads(lasting.comment() or "")["run_id"] == report["run_id"]
-    assert lasting.copied()["way"] == "unchanged"
+def only_what_differs_is_written(
+    installation: Installation, changes: Iterable[tuple[str, dict[str, str]]]
+) -> Iterator[None]:
+    """Run by run; that each finds no more to write shows that the one before left nothing, as the last run does."""
+    before = installation.storage()
+    for said, statements in changes:
+        installation.on_source("; ".join(statements.values()))
+        report = installation.copied()
+        assert report["way"] == "changed_tables", (list(statements), report["way_reason"])
+        assert installation.differences() == [], list(statements)
+        assert installation.storage() == before, list(statements)
+        assert json.loads(installation.comment() or "")["run_id"] == report["run_id"]
+        restored = next(step for step in report["steps"] if step["name"] == "restore_target")
+        assert f"only what differs was written ({said})" in restored["summary"], list(statements)
+        yield
+    assert installation.copied()["way"] == "unchanged"
 
 
-@pytest.mark.parametrize("way", ["changed_tables", "in_place"])
+def test_only_what_differs_is_written(lasting: Installation) -> None:
+    for _ in only_what_differs_is_written(lasting, [*CHANGES, ORDER_ALONE]):
+        pass
+
+
 def test_a_load_goes_by_the_databases_settings_and_not_by_those_of_the_proof(
-    installation: Installation, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, way: str
+    lasting: Installation, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The target is read in the same transaction before. With lc_monetary it would be wrong amounts of money."""
-    installation.on_target(f"ALTER DATABASE {installation.target_name} SET bytea_output = 'escape'")
+    lasting.on_target(f"ALTER DATABASE {lasting.target_name} SET bytea_output = 'escape'")
     script = tmp_path / "script.sql"
     script.write_text(
         "DO $$ BEGIN IF current_setting('bytea_output') <> 'escape' THEN RAISE 'the proof''s setting'; END IF; END $$"
     )
     monkeypatch.setenv("RNS_FAULT", f"filled=sql:{script}")
-    installation.on_source("UPDATE users SET display_name = 'x' WHERE id = 3; SELECT nextval('users_id_seq')")
-    only = str(way == "changed_tables").lower()
-    report = installation.copied(CHANGED_TABLES_ONLY=only, RESTORE_METHOD="in_place")
-    assert report["way"] == way, report["way_reason"]
+    for way, only in (("changed_tables", "true"), ("in_place", "false")):
+        lasting.on_source(
+            "UPDATE users SET display_name = display_name || '!' WHERE id = 3; SELECT nextval('users_id_seq')"
+        )
+        report = lasting.copied(CHANGED_TABLES_ONLY=only, RESTORE_METHOD="in_place")
+        assert report["way"] == way, report["way_reason"]
+    lasting.on_target(f"ALTER DATABASE {lasting.target_name} RESET bytea_output")
 
 
 OBSTACLES = {
@@ -172,21 +206,23 @@ def test_a_person_is_told_in_list_and_on_the_page(installation: Installation) ->
     assert "succeeded, only what differed was written" in page.read_text()
 
 
-def test_it_is_done_only_by_setting_and_not_where_all_is_to_be_loaded(installation: Installation) -> None:
+def test_it_is_done_only_by_setting_and_not_where_all_is_to_be_loaded(lasting: Installation) -> None:
     for others, way in (
         ({"CHANGED_TABLES_ONLY": "false"}, "swap"),
         ({"FULL_RUNS": "true"}, "swap"),
         ({}, "changed_tables"),
     ):
-        installation.on_source("UPDATE users SET display_name = display_name || 'x' WHERE id = 3")
-        assert installation.copied(**others)["way"] == way
+        lasting.on_source("UPDATE users SET display_name = display_name || 'x' WHERE id = 3")
+        assert lasting.copied(**others)["way"] == way
 
 
-def test_a_dump_whose_predecessor_is_gone_is_loaded(installation: Installation) -> None:
-    for path in installation.backup_dir.glob("source_db_backup_*"):
-        path.unlink()
-    installation.on_source("UPDATE users SET display_name = 'x' WHERE id = 3")
-    report = installation.copied()
+def test_a_dump_whose_predecessor_is_gone_is_loaded(lasting: Installation, tmp_path: Path) -> None:
+    for path in lasting.backup_dir.glob("source_db_backup_*"):
+        path.rename(tmp_path / path.name)
+    lasting.on_source("UPDATE users SET display_name = display_name || '-' WHERE id = 3")
+    report = lasting.copied()
+    for path in tmp_path.iterdir():
+        path.rename(lasting.backup_dir / path.name)
     assert report["way"] == "swap"
     assert "the last dump's manifest is not there" in report["way_reason"]
 
@@ -213,13 +249,13 @@ def test_a_role_that_may_not_silence_triggers_loads_all_until_it_may(
             tell(target_server.dsn(), grant.format("REVOKE", "FROM"))
 
 
-def test_readers_go_on_until_the_very_end_and_then_see_the_new_rows(installation: Installation) -> None:
+def test_readers_go_on_until_the_very_end_and_then_see_the_new_rows(lasting: Installation) -> None:
     query = "SELECT display_name FROM users WHERE id = 3"
-    [(old,)] = ask(installation.target, query)
-    installation.on_source("UPDATE users SET display_name = 'new' WHERE id = 3; SELECT nextval('users_id_seq')")
-    with closing(psycopg2.connect(installation.target)) as reader, reader.cursor() as cursor:
+    [(old,)] = ask(lasting.target, query)
+    lasting.on_source("UPDATE users SET display_name = 'new' WHERE id = 3; SELECT nextval('users_id_seq')")
+    with closing(psycopg2.connect(lasting.target)) as reader, reader.cursor() as cursor:
         cursor.execute("SET lock_timeout = 1000")
-        with held_at(installation, "publish.before") as held:
+        with held_at(lasting, "publish.before") as held:
             cursor.execute(query)
             assert cursor.fetchall() == [(old,)]
             cursor.execute("SELECT last_value FROM users_id_seq")
@@ -238,18 +274,36 @@ SOMEBODYS = {
 }
 
 
+_UNDO = """
+    SELECT format('UPDATE users SET display_name = %L, updated_at = %L WHERE id = %s', display_name, updated_at, id)
+    FROM users WHERE id IN (3, 4)
+    UNION ALL SELECT format('SELECT setval(''users_id_seq'', %s, %L)', last_value, is_called) FROM users_id_seq
+    UNION ALL SELECT format('SELECT setval(''numbers'', %s, %L)', last_value, is_called) FROM numbers
+"""
+
+
+@pytest.fixture
+def undone(lasting: Installation) -> Iterator[Installation]:
+    """What somebody and runs that were held have written is undone, so that both databases are as they were."""
+    before = [statement for (statement,) in ask(lasting.target, _UNDO)]
+    yield lasting
+    undo = "; ".join(["SET session_replication_role = replica", *before])
+    lasting.on_source(undo)
+    lasting.on_target(f"{undo}; DELETE FROM bare WHERE v = 'somebody'; DROP INDEX IF EXISTS theirs")
+
+
 @pytest.mark.parametrize("what", SOMEBODYS)
 @pytest.mark.parametrize("instant", ["check_guards.done", "tables.locked", "publish.before", "publish.after"])
 def test_what_somebody_writes_meanwhile_stays_and_holds_this_run_and_the_next(
-    installation: Installation, instant: str, what: str
+    undone: Installation, instant: str, what: str
 ) -> None:
     statement, said = SOMEBODYS[what]
     locked = what.startswith("its") and instant in {"tables.locked", "publish.before"}
     proved = instant == "publish.before"
-    mark = installation.comment()
-    installation.on_source("UPDATE users SET display_name = 'new' WHERE id = 3; SELECT nextval('users_id_seq')")
-    with held_at(installation, instant) as held, ThreadPoolExecutor(1) as pool:
-        writing = pool.submit(installation.on_target, statement)
+    mark = undone.comment()
+    undone.on_source("UPDATE users SET display_name = 'new' WHERE id = 3; SELECT nextval('users_id_seq')")
+    with held_at(undone, instant) as held, ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(undone.on_target, statement)
         if locked:  # until the COMMIT; then it is written
             assert wait([writing], timeout=1).not_done
             held.go_on()
@@ -260,11 +314,11 @@ def test_what_somebody_writes_meanwhile_stays_and_holds_this_run_and_the_next(
     for word in ("after its safety backup", "adopt", "promote"):
         assert word in report["error"]
     assert ("what this run brought" in report["error"]) == (locked or proved or instant == "publish.after")
-    assert installation.comment() == mark
-    assert installation.leftovers() == []
-    after = installation.run_here()
+    assert undone.comment() == mark
+    assert undone.leftovers() == []
+    after = undone.run_here()
     assert (after["outcome"], "was written to since" in after["error"]) == ("held", True)
-    assert ask(installation.target, WRITTEN[what][0]) == [WRITTEN[what][1]]
+    assert ask(undone.target, WRITTEN[what][0]) == [WRITTEN[what][1]]
 
 
 WRITTEN = {
@@ -277,30 +331,27 @@ WRITTEN = {
 
 
 @pytest.mark.parametrize(
-    ("instant", "outcome"),
+    ("outcome", "instants"),
     [
-        ("tables.locked", "rolled_back"),
-        ("loaded", "rolled_back"),
-        ("filled", "rolled_back"),
-        ("publish.before", "rolled_back"),
-        ("publish.after", "succeeded"),
-        ("verify_target.begin", "succeeded"),
-        ("finish.begin", "succeeded"),
+        ("rolled_back", ["tables.locked", "loaded", "filled", "publish.before"]),
+        ("succeeded", ["publish.after", "verify_target.begin", "finish.begin"]),
     ],
 )
 def test_a_run_that_fails_on_the_way_ends_true_and_the_next_one_works(
-    lasting: Installation, monkeypatch: pytest.MonkeyPatch, instant: str, outcome: str
+    lasting: Installation, monkeypatch: pytest.MonkeyPatch, outcome: str, instants: list[str]
 ) -> None:
-    lasting.on_source(
-        "UPDATE users SET display_name = display_name || '.' WHERE id = 3; SELECT nextval('users_id_seq')"
-    )
-    before, mark = lasting.fingerprint(), lasting.comment()
-    monkeypatch.setenv("RNS_FAULT", f"{instant}=raise")
-    report = lasting.run_here()
-    monkeypatch.delenv("RNS_FAULT")
-    assert (report["outcome"], report["way"]) == (outcome, "changed_tables"), report["error"]
-    assert (lasting.fingerprint() == before) == (outcome != "succeeded")
-    assert (lasting.comment() == mark) == (outcome != "succeeded")
-    assert lasting.leftovers() == []
-    lasting.copied()
-    assert lasting.differences() == []
+    for instant in instants:
+        before, mark = lasting.fingerprint(), lasting.comment()
+        lasting.on_source(
+            "UPDATE users SET display_name = display_name || '.' WHERE id = 3; SELECT nextval('users_id_seq')"
+        )
+        monkeypatch.setenv("RNS_FAULT", f"{instant}=raise")
+        report = lasting.run_here()
+        monkeypatch.delenv("RNS_FAULT")
+        assert (report["outcome"], report["way"]) == (outcome, "changed_tables"), (instant, report["error"])
+        assert (lasting.fingerprint() == before) == (outcome != "succeeded"), instant
+        assert (lasting.comment() == mark) == (outcome != "succeeded"), instant
+        assert lasting.leftovers() == []
+        if outcome != "succeeded" or instant == instants[-1]:  # else the next one is the one that is to fail
+            lasting.copied()
+        assert lasting.differences() == [], instant

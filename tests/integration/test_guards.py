@@ -22,7 +22,7 @@ from tasks.engine.connections import Server
 from tasks.engine.watch import Watch
 from tasks.pipeline import run_here
 from tests.support import oracle
-from tests.support.installation import CHANGES, Installation, ask, installed
+from tests.support.installation import CHANGES, Installation, ask, installed, tell
 from worker.demo.servers import PostgresServer, ValkeyServer
 
 Install = Callable[..., Installation]
@@ -34,11 +34,50 @@ DEFINITIONS = """
 
 
 @pytest.fixture
-def installation(
+def empty(
     source_server: PostgresServer, target_server: PostgresServer, valkey_server: ValkeyServer, tmp_path: Path
 ) -> Iterator[Installation]:
+    """Before its first copy."""
     with installed(source_server, target_server, valkey_server, tmp_path) as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def first_copy(
+    source_server: PostgresServer,
+    target_server: PostgresServer,
+    valkey_server: ValkeyServer,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[Installation, str, Path]]:
+    """An installation with a first copy, the mark of that, and its folder once more; its databases too, as kept_*."""
+    home = tmp_path_factory.mktemp("guards")
+    with installed(source_server, target_server, valkey_server, home / "now") as made:
+        made.on_source(DEFINITIONS)
+        made.copied()
+        shutil.copytree(made.home, home / "kept")
+        databases = ((source_server.dsn(), made.source_name), (target_server.dsn(), made.target_name))
+        for server, name in databases:
+            tell(server, f"CREATE DATABASE kept_{name} TEMPLATE {name}")
+        yield made, str(made.comment()), home / "kept"
+        for server, name in databases:
+            tell(server, f"DROP DATABASE kept_{name}")
+
+
+@pytest.fixture
+def installation(first_copy: tuple[Installation, str, Path]) -> Installation:
+    """As after its first copy, whatever the test before did to databases and files."""
+    made, mark, kept = first_copy
+    target = made.target_server.dsn()
+    for server, name in ((made.source_server.dsn(), made.source_name), (target, made.target_name)):
+        for (found,) in ask(server, f"SELECT datname FROM pg_database WHERE datname ~ '^{name}(__|$)'"):
+            tell(server, f'DROP DATABASE "{found}" WITH (FORCE)')
+        tell(server, f"CREATE DATABASE {name} TEMPLATE kept_{name}")
+    tell(target, f"COMMENT ON DATABASE {made.target_name} IS '{mark}'")
+    with redis.Redis(port=made.valkey.port, db=made.valkey_number) as client:
+        client.flushdb()
+    shutil.rmtree(made.home)
+    shutil.copytree(kept, made.home)
+    return made
 
 
 def server_of(installation: Installation) -> Server:
@@ -65,20 +104,20 @@ def may_write(dsn: str) -> bool:
         return True
 
 
-def test_a_first_run_against_somebodys_database_is_held_once_and_adopt_lifts_it(installation: Installation) -> None:
-    installation.on_target("CREATE TABLE theirs (id int); INSERT INTO theirs VALUES (1), (2)")
-    before = installation.fingerprint()
-    report = installation.run_here()
-    demand_held(installation, report, "1 table with 2 rows", "no mark of ours (public.theirs 2)")
+def test_a_first_run_against_somebodys_database_is_held_once_and_adopt_lifts_it(empty: Installation) -> None:
+    empty.on_target("CREATE TABLE theirs (id int); INSERT INTO theirs VALUES (1), (2)")
+    before = empty.fingerprint()
+    report = empty.run_here()
+    demand_held(empty, report, "1 table with 2 rows", "no mark of ours (public.theirs 2)")
     assert report["error"].count("railway-neon-sync adopt") == 1
-    assert installation.fingerprint() == before
-    adopt(installation)
-    installation.on_target("INSERT INTO theirs VALUES (3)")
-    demand_held(installation, installation.run_here(), "since it was adopted on", "now public.theirs 3")
-    adopt(installation)
-    assert installation.run_here()["outcome"] == "succeeded"
-    assert installation.differences() == []
-    assert installation.run_here()["outcome"] == "succeeded"
+    assert empty.fingerprint() == before
+    adopt(empty)
+    empty.on_target("INSERT INTO theirs VALUES (3)")
+    demand_held(empty, empty.run_here(), "since it was adopted on", "now public.theirs 3")
+    adopt(empty)
+    assert empty.run_here()["outcome"] == "succeeded"
+    assert empty.differences() == []
+    assert empty.run_here()["outcome"] == "succeeded"
 
 
 @pytest.mark.parametrize(
@@ -102,8 +141,6 @@ def test_a_first_run_against_somebodys_database_is_held_once_and_adopt_lifts_it(
 def test_a_copy_that_somebody_wrote_to_is_held_and_what_was_written_is_named(
     installation: Installation, write: str, named: str
 ) -> None:
-    installation.on_source(DEFINITIONS)
-    assert installation.run_here()["outcome"] == "succeeded"
     installation.on_target(write)
     before = installation.fingerprint()
     demand_held(installation, installation.run_here(), "was written to since the copy of", named, "adopt", "promote")
@@ -114,8 +151,7 @@ def test_definitions_that_are_the_sources_in_other_words_are_nobodys_write(
     installation: Installation, method: str
 ) -> None:
     """As after an upgrade of the server: what the journal has of their text says nothing then."""
-    installation.on_source(DEFINITIONS)
-    assert installation.copied(RESTORE_METHOD=method)["way"] == method
+    assert installation.copied(RESTORE_METHOD=method, FULL_RUNS="true")["way"] == method
     assert installation.copied(RESTORE_METHOD=method)["way"] == "unchanged"
     journal = installation.means(lock=False).journal
     for record in journal.runs():
@@ -126,7 +162,6 @@ def test_definitions_that_are_the_sources_in_other_words_are_nobodys_write(
 def test_a_promoted_copy_is_never_overwritten_not_even_by_an_installation_without_memory(
     installation: Installation, tmp_path: Path
 ) -> None:
-    assert installation.run_here()["outcome"] == "succeeded"
     stewardship.promote(server_of(installation), now=datetime.now(UTC))
     installation.on_target("DELETE FROM transactions WHERE id = 1")
     before = installation.fingerprint()
@@ -179,7 +214,6 @@ def test_promote_needs_the_targets_url_alone_and_says_what_a_person_needs_to_kno
 def test_a_source_that_lost_its_data_does_not_overwrite_the_last_copy(
     installation: Installation, destroy: str, words: tuple[str, ...]
 ) -> None:
-    assert installation.run_here()["outcome"] == "succeeded"
     before = installation.fingerprint()
     installation.on_source(destroy)
     report = installation.run_here()
@@ -188,7 +222,6 @@ def test_a_source_that_lost_its_data_does_not_overwrite_the_last_copy(
 
 
 def test_an_accepted_loss_is_copied_and_does_not_accept_a_larger_one(installation: Installation) -> None:
-    assert installation.run_here()["outcome"] == "succeeded"
     installation.on_source("TRUNCATE transactions CASCADE")
     held = installation.run_here()
     installation.on_source("TRUNCATE users CASCADE")
@@ -200,7 +233,6 @@ def test_an_accepted_loss_is_copied_and_does_not_accept_a_larger_one(installatio
 
 
 def test_a_run_that_is_not_known_accepts_nothing_and_that_is_said(installation: Installation) -> None:
-    assert installation.run_here()["outcome"] == "succeeded"
     said = "nothing was accepted: no run 20251124 that would have shrunk the copy is known here"
     report = run_here(installation.means(lock=False), accept_shrink="20251124")
     assert (report["outcome"], said in report["warnings"]) == ("succeeded", True)
@@ -213,7 +245,6 @@ def test_a_run_that_is_not_known_accepts_nothing_and_that_is_said(installation: 
 
 def test_the_shrink_guard_needs_no_journal_nor_does_what_lifts_it(installation: Installation, tmp_path: Path) -> None:
     """It compares with what would be overwritten, so it works after adopt, on a new host, without any memory."""
-    assert installation.run_here()["outcome"] == "succeeded"
     adopt(installation)
     installation.on_source("TRUNCATE users, escrows, wallets, transactions CASCADE")
     new_host = replace(installation, home=tmp_path / "new host")
@@ -229,21 +260,21 @@ def test_the_shrink_guard_needs_no_journal_nor_does_what_lifts_it(installation: 
     assert new_host.differences() == []
 
 
-def test_source_and_target_swapped_by_mistake_overwrite_nothing(installation: Installation) -> None:
+def test_source_and_target_swapped_by_mistake_overwrite_nothing(empty: Installation) -> None:
     """Before the first copy. Production has data and no mark: guard 1 stands before it."""
-    production = installation.source
+    production = empty.source
     before = ask(production, "SELECT count(*) FROM users")
-    url, backup = installation.environment["DATABASE_URL"], installation.environment["RAILWAY_BACKUP_DB_URL"]
-    report = installation.run_here(DATABASE_URL=backup, RAILWAY_BACKUP_DB_URL=url)
+    url, backup = empty.environment["DATABASE_URL"], empty.environment["RAILWAY_BACKUP_DB_URL"]
+    report = empty.run_here(DATABASE_URL=backup, RAILWAY_BACKUP_DB_URL=url)
     assert report["outcome"] == "held"
-    assert f"the backup database {installation.source_name} holds" in report["error"]
+    assert f"the backup database {empty.source_name} holds" in report["error"]
     assert "no mark of ours" in report["error"]
     assert ask(production, "SELECT count(*) FROM users") == before
 
 
 def test_a_copy_that_is_called_source_is_held_at_once_and_both_urls_are_named(installation: Installation) -> None:
     """After a copy its mark tells more: of which database it is one."""
-    assert installation.run_here()["outcome"] == "succeeded"
+    installation.copied()
     production = oracle.fingerprint(installation.source)
     url, backup = installation.environment["DATABASE_URL"], installation.environment["RAILWAY_BACKUP_DB_URL"]
     report = installation.run_here(DATABASE_URL=backup, RAILWAY_BACKUP_DB_URL=url)
@@ -258,7 +289,6 @@ def test_a_copy_that_is_called_source_is_held_at_once_and_both_urls_are_named(in
 def test_a_promoted_copy_may_be_the_source_of_the_next_one(
     installation: Installation, new_database: Callable[[PostgresServer, str], str]
 ) -> None:
-    assert installation.run_here()["outcome"] == "succeeded"
     stewardship.promote(server_of(installation), now=datetime.now(UTC))
     next_home = installation.source_server.url(new_database(installation.source_server, "next"))
     settings = {"DATABASE_URL": installation.target_url, "RAILWAY_BACKUP_DB_URL": next_home}
@@ -277,7 +307,7 @@ def test_the_same_database_under_two_spellings_is_refused(installation: Installa
 
 def test_a_read_only_copy_refuses_ordinary_writes_until_it_is_promoted(installation: Installation, method: str) -> None:
     settings = {"RESTORE_METHOD": method, "COPY_READ_ONLY": "true"}
-    assert installation.run_here(**settings)["outcome"] == "succeeded"
+    assert installation.run_here(**settings, FULL_RUNS="true")["outcome"] == "succeeded"
     assert not may_write(installation.target)
     installation.on_source(CHANGES)
     assert installation.run_here(**settings)["outcome"] == "succeeded"
@@ -287,14 +317,16 @@ def test_a_read_only_copy_refuses_ordinary_writes_until_it_is_promoted(installat
 
 
 def test_a_copy_is_writable_again_when_the_setting_is_taken_back(installation: Installation, method: str) -> None:
-    assert installation.run_here(RESTORE_METHOD=method, COPY_READ_ONLY="true")["outcome"] == "succeeded"
+    assert installation.run_here(RESTORE_METHOD=method, COPY_READ_ONLY="true", FULL_RUNS="true")["way"] == method
+    assert not may_write(installation.target)
     assert installation.run_here(RESTORE_METHOD=method)["outcome"] == "succeeded"
     assert may_write(installation.target)
 
 
 def test_somebody_elses_read_only_default_is_left_alone(installation: Installation, method: str) -> None:
-    assert installation.run_here(RESTORE_METHOD=method)["outcome"] == "succeeded"
     name = installation.target_name
     installation.on_target(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
-    assert installation.run_here(RESTORE_METHOD=method)["outcome"] == "succeeded"
+    assert installation.run_here(RESTORE_METHOD=method)["way"] == "unchanged"
+    assert not may_write(installation.target)
+    assert installation.run_here(RESTORE_METHOD=method, FULL_RUNS="true")["way"] == method
     assert not may_write(installation.target)

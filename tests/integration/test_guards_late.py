@@ -1,5 +1,6 @@
 """Writes to the backup database while a run replaces it: nothing that somebody wrote is lost, whenever it was."""
 
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -25,14 +26,37 @@ Decision = Callable[..., Any]
 WRITTEN = "SELECT user_agent FROM audit.sign_ins WHERE user_agent LIKE 'written %'"
 
 
-@pytest.fixture
-def installation(
-    source_server: PostgresServer, target_server: PostgresServer, valkey_server: ValkeyServer, tmp_path: Path
-) -> Iterator[Installation]:
-    with installed(source_server, target_server, valkey_server, tmp_path, CHANGED_TABLES_ONLY="false") as made:
-        assert made.run_here()["outcome"] == "succeeded"
+@pytest.fixture(scope="module")
+def first_copy(
+    source_server: PostgresServer,
+    target_server: PostgresServer,
+    valkey_server: ValkeyServer,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[Installation, str, Path]]:
+    """An installation with a first copy, the mark of that, and its folder once more; its target is there as kept_*."""
+    home = tmp_path_factory.mktemp("late")
+    with installed(source_server, target_server, valkey_server, home / "now", CHANGED_TABLES_ONLY="false") as made:
+        made.on_source("CREATE VIEW ones AS SELECT 1 AS one")
+        made.copied()
         made.on_source(CHANGES)
-        yield made
+        shutil.copytree(made.home, home / "kept")
+        tell(target_server.dsn(), f"CREATE DATABASE kept_{made.target_name} TEMPLATE {made.target_name}")
+        yield made, str(made.comment()), home / "kept"
+        tell(target_server.dsn(), f"DROP DATABASE kept_{made.target_name}")
+
+
+@pytest.fixture
+def installation(first_copy: tuple[Installation, str, Path]) -> Installation:
+    """As after its first copy, with its source changed since, whatever the test before did to target and files."""
+    made, mark, kept = first_copy
+    server, name = made.target_server.dsn(), made.target_name
+    for (found,) in ask(server, f"SELECT datname FROM pg_database WHERE datname ~ '^{name}(__|$)'"):
+        tell(server, f'DROP DATABASE "{found}" WITH (FORCE)')
+    tell(server, f"CREATE DATABASE {name} TEMPLATE kept_{name}")
+    tell(server, f"COMMENT ON DATABASE {name} IS '{mark}'")
+    shutil.rmtree(made.home)
+    shutil.copytree(kept, made.home)
+    return made
 
 
 def still_there(installation: Installation) -> set[str]:
@@ -83,9 +107,6 @@ def test_a_view_that_somebody_writes_after_the_safety_backup_is_not_overwritten(
     installation: Installation, method: str
 ) -> None:
     """Its text is not in the content digest, and this is the last that is seen of it."""
-    installation.on_source("CREATE VIEW ones AS SELECT 1 AS one")
-    installation.copied()
-    installation.on_source(WRITE.format(number=0))
     with held_at(installation, "check_guards.done", RESTORE_METHOD=method) as held:
         installation.on_target("CREATE OR REPLACE VIEW ones AS SELECT 2 AS one")
     assert held.report["outcome"] == "held", held.report["error"]
@@ -105,17 +126,19 @@ def test_a_right_that_somebody_gives_after_the_safety_backup_is_not_lost(
     assert installation.leftovers() == []
 
 
+SET_FOR_DATABASE = (
+    "ALTER DATABASE {name} SET statement_timeout = '7s'",
+    "ALTER ROLE postgres IN DATABASE {name} SET work_mem = '7MB'",
+    "ALTER DATABASE {name} CONNECTION LIMIT 7",
+    "REVOKE CONNECT ON DATABASE {name} FROM public",
+)
+
+
 @pytest.mark.parametrize(
-    "statement",
-    [
-        "ALTER DATABASE {name} SET statement_timeout = '7s'",
-        "ALTER ROLE postgres IN DATABASE {name} SET work_mem = '7MB'",
-        "ALTER DATABASE {name} CONNECTION LIMIT 7",
-        "REVOKE CONNECT ON DATABASE {name} FROM public",
-    ],
+    ("method", "statements"), [*(("swap", (each,)) for each in SET_FOR_DATABASE), ("in_place", SET_FOR_DATABASE)]
 )
 def test_what_somebody_sets_for_the_database_after_the_safety_backup_is_not_lost(
-    installation: Installation, method: str, statement: str
+    installation: Installation, method: str, statements: tuple[str, ...]
 ) -> None:
     """in_place keeps the database, and what was set for it."""
     own = f"""
@@ -123,11 +146,13 @@ def test_what_somebody_sets_for_the_database_after_the_safety_backup_is_not_lost
             FROM pg_db_role_setting WHERE setdatabase = d.oid)
         FROM pg_database d WHERE datname = '{installation.target_name}'
     """
-    before = ask(installation.target, own)
+    wanted = [ask(installation.target, own)]
     with held_at(installation, "check_guards.done", RESTORE_METHOD=method) as held:
-        installation.on_target(statement.format(name=installation.target_name))
-        wanted = ask(installation.target, own)
-    assert ask(installation.target, own) == wanted != before
+        for statement in statements:
+            installation.on_target(statement.format(name=installation.target_name))
+            wanted.append(ask(installation.target, own))
+            assert wanted[-1] != wanted[-2]
+    assert ask(installation.target, own) == wanted[-1]
     assert held.report["outcome"] == ("held" if method == "swap" else "succeeded"), held.report["error"]
     if method == "swap":
         assert "(the database's own settings, owner or rights)" in held.report["error"]

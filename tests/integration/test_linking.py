@@ -28,12 +28,16 @@ SCHEMA = """
 WRITE = "UPDATE users SET display_name = 'written by somebody' WHERE id = 4"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def installation(
-    source_server: PostgresServer, target_server: PostgresServer, valkey_server: ValkeyServer, tmp_path: Path
+    source_server: PostgresServer,
+    target_server: PostgresServer,
+    valkey_server: ValkeyServer,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Installation]:
-    """Roles without superuser's rights, and a first copy."""
-    with installed(source_server, target_server, valkey_server, tmp_path, own_roles=True) as made:
+    """Roles without superuser's rights, and a copy; each test leaves one that the next run's safety backup can be."""
+    home = tmp_path_factory.mktemp("linking")
+    with installed(source_server, target_server, valkey_server, home, own_roles=True) as made:
         made.on_source(SCHEMA)
         made.copied()
         yield made
@@ -67,40 +71,68 @@ def test_the_last_dump_is_the_safety_backup_while_the_target_holds_just_that(
     assert oracle.differences(oracle.of_dump(safety, on=installation.target_server.dsn()), before) == []
 
 
-REAL: dict[str, Callable[[Installation], Any]] = {
-    "a byte of the file is another": lambda one: flip(newest(one)),
-    "the file is gone": lambda one: newest(one).unlink(),
-    "another file stands under its name": lambda one: newest(one).write_text("-- nothing"),
-    "its manifest is gone": lambda one: newest(one).with_suffix(".manifest.json").unlink(),
-    "its manifest is another's": lambda one: exchanged(newest(one).with_suffix(".manifest.json")),
-    "another file, with a manifest that fits": lambda one: forged(newest(one)),
-    "a grant": lambda one: one.on_target("GRANT SELECT ON marks TO pg_monitor"),
-    "a grant that was taken away": lambda one: one.on_target(
-        f"REVOKE DELETE ON marks FROM {one.roles and one.roles.name}"
+# What is done, why the log says that the last dump is no safety backup, and what takes the rights back.
+RIGHTS = "the target has owners or privileges that it lacks, of the "
+REAL: dict[str, tuple[Callable[[Installation], Any], str, str]] = {
+    "a byte of the file is another": (lambda one: flip(newest(one)), "is not the file that was examined", ""),
+    "the file is gone": (lambda one: newest(one).unlink(), "", ""),
+    "another file stands under its name": (
+        lambda one: newest(one).write_text("-- nothing"),
+        "is not the file that was examined",
+        "",
     ),
-    "the rights of public": lambda one: one.on_target("GRANT CREATE ON SCHEMA public TO PUBLIC"),
-    "rights by default": lambda one: one.on_target(
-        f"ALTER DEFAULT PRIVILEGES FOR ROLE {one.roles and one.roles.name} GRANT SELECT ON TABLES TO pg_monitor"
+    "its manifest is gone": (lambda one: newest(one).with_suffix(".manifest.json").unlink(), "", ""),
+    "its manifest is another's": (lambda one: exchanged(newest(one).with_suffix(".manifest.json")), "", ""),
+    "another file, with a manifest that fits": (lambda one: forged(newest(one)), "", ""),
+    "a grant": (
+        lambda one: one.on_target("GRANT SELECT ON marks TO pg_monitor"),
+        f"{RIGHTS}table public.marks",
+        "REVOKE ALL ON marks FROM pg_monitor",
     ),
-    "another owner": lambda one: one.on_target("ALTER TABLE marks OWNER TO postgres; GRANT ALL ON marks TO public"),
-    "rows of an unlogged table": lambda one: one.on_target("DELETE FROM scratch"),
+    "a grant that was taken away": (
+        lambda one: one.on_target(f"REVOKE DELETE ON marks FROM {one.roles and one.roles.name}"),
+        f"{RIGHTS}table public.marks",
+        "GRANT ALL ON marks TO {role}",
+    ),
+    "the rights of public": (
+        lambda one: one.on_target("GRANT CREATE ON SCHEMA public TO PUBLIC"),
+        f"{RIGHTS}schema public",
+        "REVOKE CREATE ON SCHEMA public FROM PUBLIC",
+    ),
+    "rights by default": (
+        lambda one: one.on_target(
+            f"ALTER DEFAULT PRIVILEGES FOR ROLE {one.roles and one.roles.name} GRANT SELECT ON TABLES TO pg_monitor"
+        ),
+        f"{RIGHTS}default",
+        "ALTER DEFAULT PRIVILEGES FOR ROLE {role} REVOKE SELECT ON TABLES FROM pg_monitor",
+    ),
+    "another owner": (
+        lambda one: one.on_target("ALTER TABLE marks OWNER TO postgres; GRANT ALL ON marks TO public"),
+        f"{RIGHTS}table public.marks",
+        "REVOKE ALL ON marks FROM public",
+    ),
+    "rows of an unlogged table": (lambda one: one.on_target("DELETE FROM scratch"), "table public.scratch", ""),
 }
 
 
 @pytest.mark.parametrize("what", REAL)
 def test_a_real_safety_backup_is_made_where_the_last_dump_would_not_bring_all_of_it_back(
-    installation: Installation, what: str
+    installation: Installation, what: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    REAL[what](installation)
+    damage, why, undo = REAL[what]
+    damage(installation)
     before = oracle.take(installation.target)
-    installation.on_source("UPDATE users SET display_name = 'x' WHERE id = 3")
-    report = installation.run_here(FULL_RUNS="false")
-    assert report["outcome"] == "succeeded", report["error"]
+    installation.on_source("UPDATE users SET display_name = display_name || 'x' WHERE id = 3")
+    with caplog.at_level("INFO"):
+        report = installation.copied(FULL_RUNS="false")
     assert report["safety_dump"]["same_as"] is None
+    told = [line for line in caplog.messages if line.startswith("the last dump is no safety backup")]
+    assert (len(told), why in "".join(told)) == (bool(why), True), told
     safety = dump_of(installation, "safety", report)
     assert safety.stat().st_nlink == 1
     assert oracle.differences(oracle.of_dump(safety, on=installation.target_server.dsn()), before) == []
-    assert installation.leftovers() == []
+    if undo:
+        installation.on_target(undo.format(role=installation.roles and installation.roles.name))
 
 
 def flip(path: Path) -> None:
@@ -121,32 +153,29 @@ def exchanged(path: Path) -> None:
 
 
 def test_what_somebody_wrote_into_a_definition_is_in_a_real_safety_backup(installation: Installation) -> None:
-    installation.on_target(
-        "ALTER TABLE marks DROP CONSTRAINT marks_points_check; "
-        "ALTER TABLE marks ADD CONSTRAINT marks_points_check CHECK (points > -1)"
+    again = (
+        "ALTER TABLE marks DROP CONSTRAINT marks_points_check, ADD CONSTRAINT marks_points_check CHECK (points > {})"
     )
+    installation.on_target(again.format(-1))
     before = oracle.take(installation.target)
     report = installation.run_here(FULL_RUNS="false")
     assert (report["outcome"], report["safety_dump"]["same_as"]) == ("held", None)
     safety = dump_of(installation, "safety", report)
     assert oracle.differences(oracle.of_dump(safety, on=installation.target_server.dsn()), before) == []
+    installation.on_target(again.format(0))
 
 
 def test_neither_another_form_nor_another_memory_nor_a_key_of_others_nor_the_setting_allow_it(
     installation: Installation, tmp_path: Path
 ) -> None:
-    key = str(pyrage.x25519.Identity.generate().to_public())
-    for others in (
-        {"FULL_RUNS": "true"},
-        {"DUMP_COMPRESSION": "zstd"},
-        {"BACKUP_DIR": str(tmp_path / "another host")},
-    ):
-        assert installation.copied(**others)["safety_dump"]["same_as"] is None, others
     compressed = {"DUMP_COMPRESSION": "zstd"}
-    installation.copied(**compressed)
+    encrypted = {"ENCRYPT_TO": str(pyrage.x25519.Identity.generate().to_public())}
+    assert installation.copied(FULL_RUNS="true")["safety_dump"]["same_as"] is None
+    assert installation.copied(**compressed)["safety_dump"]["same_as"] is None
     assert installation.copied(**compressed)["safety_dump"]["same_as"].endswith(".sql.zst")
-    installation.copied(ENCRYPT_TO=key)
-    assert installation.copied(ENCRYPT_TO=key)["safety_dump"]["same_as"] is None
+    elsewhere = {"BACKUP_DIR": str(tmp_path / "another host")}
+    for others in (elsewhere | compressed, encrypted, encrypted, {}):
+        assert installation.copied(**others)["safety_dump"]["same_as"] is None, others
     stewardship.adopt(installation.target_as_a_person(), now=datetime.now(UTC))
     assert installation.copied()["safety_dump"]["same_as"] is None
 
@@ -166,7 +195,11 @@ def test_it_is_copied_where_the_disk_knows_no_hard_links(
     assert safety.stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.parametrize("lost", [False, True], ids=["", "what swap replaced is gone"])
+@pytest.mark.parametrize(
+    ("method", "lost"),
+    [("swap", False), ("swap", True), ("in_place", False)],
+    ids=["swap", "what swap replaced is gone", "in_place"],
+)
 def test_a_rollback_from_it_brings_back_content_rights_and_mark_exactly(
     installation: Installation, method: str, *, lost: bool
 ) -> None:
@@ -177,10 +210,10 @@ def test_a_rollback_from_it_brings_back_content_rights_and_mark_exactly(
     )
     before, mark = installation.fingerprint(), installation.comment()
     rights = rights_in(installation)
-    installation.on_source(CHANGES)
+    installation.on_source("INSERT INTO marks VALUES ('b', 2); SELECT nextval('users_id_seq')")
     with held_at(installation, "publish.after", RESTORE_METHOD=method) as held:
         installation.on_target(WRITE)
-        if lost and method == "swap":
+        if lost:
             (previous,) = ask(
                 installation.target_server.dsn(),
                 f"SELECT datname FROM pg_database WHERE starts_with(datname, '{name}__previous')",

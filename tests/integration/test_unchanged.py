@@ -159,42 +159,41 @@ def test_what_a_load_would_put_right_at_the_target_is_put_right(lasting: Install
     assert lasting.copied()["way"] == "unchanged"
 
 
-def test_a_materialised_view_is_computed_again_by_each_run(installation: Installation) -> None:
-    installation.on_source("CREATE MATERIALIZED VIEW counted AS SELECT count(*), now() AS at FROM users")
-    installation.copied()
-    at = ask(installation.target, "SELECT at FROM counted")
-    report = installation.copied()
+def test_a_materialised_view_is_computed_again_by_each_run(lasting: Installation) -> None:
+    lasting.on_source("CREATE MATERIALIZED VIEW counted AS SELECT count(*), now() AS at FROM users")
+    lasting.copied()
+    at = ask(lasting.target, "SELECT at FROM counted")
+    report = lasting.copied()
     assert way(report) == ("swap", "the materialised view counted is computed again by each load")
-    assert ask(installation.target, "SELECT at FROM counted") > at
+    assert ask(lasting.target, "SELECT at FROM counted") > at
+    lasting.on_source("DROP MATERIALIZED VIEW counted")
+    assert lasting.copied()["way"] == "swap"
 
 
-def test_an_adopted_database_and_one_that_the_operator_wants_loaded_are_loaded(installation: Installation) -> None:
-    installation.copied()
-    stewardship.adopt(installation.target_as_a_person(), now=datetime.now(UTC))
-    assert "was adopted on" in way(installation.copied())[1]
-    assert way(installation.copied(FULL_RUNS="true")) == ("swap", "FULL_RUNS asks for it")
-    assert installation.copied()["way"] == "unchanged"
+def test_an_adopted_database_and_one_that_the_operator_wants_loaded_are_loaded(lasting: Installation) -> None:
+    stewardship.adopt(lasting.target_as_a_person(), now=datetime.now(UTC))
+    assert "was adopted on" in way(lasting.copied())[1]
+    assert way(lasting.copied(FULL_RUNS="true")) == ("swap", "FULL_RUNS asks for it")
+    assert lasting.copied()["way"] == "unchanged"
 
 
-def test_owners_and_privileges_count_where_they_are_kept(installation: Installation) -> None:
-    installation.copied(KEEP_OWNERS="true")
-    assert installation.copied(KEEP_OWNERS="true")["way"] == "unchanged"
-    installation.on_source("GRANT SELECT ON pairs TO pg_monitor; ALTER TABLE scratch OWNER TO pg_monitor")
-    report = installation.copied(KEEP_OWNERS="true")
+def test_owners_and_privileges_count_where_they_are_kept(lasting: Installation) -> None:
+    lasting.on_source("GRANT SELECT ON pairs TO pg_monitor; ALTER TABLE scratch OWNER TO pg_monitor")
+    report = lasting.copied(KEEP_OWNERS="true")
     assert report["way"] == "swap"
     assert "privileges on table public.pairs" in report["way_reason"]
-    assert installation.copied(KEEP_OWNERS="true")["way"] == "unchanged"
-    assert "an object belongs to another role than ours" in way(installation.copied())[1]
-    assert installation.copied()["way"] == "unchanged"
+    assert lasting.copied(KEEP_OWNERS="true")["way"] == "unchanged"
+    assert "an object belongs to another role than ours" in way(lasting.copied())[1]
+    assert lasting.copied()["way"] == "unchanged"
 
 
-def test_grants_of_the_copy_stay_and_do_not_count_where_they_are_not_the_sources(installation: Installation) -> None:
-    installation.copied()
-    installation.on_target("GRANT SELECT ON pairs TO pg_monitor")
+def test_grants_of_the_copy_stay_and_do_not_count_where_they_are_not_the_sources(lasting: Installation) -> None:
+    lasting.on_target("GRANT SELECT ON pairs TO pg_monitor")
     granted = "SELECT relacl::text FROM pg_class WHERE oid = 'pairs'::regclass"
-    before = ask(installation.target, granted)
-    assert installation.copied()["way"] == "unchanged"
-    assert ask(installation.target, granted) == before
+    before = ask(lasting.target, granted)
+    assert lasting.copied()["way"] == "unchanged"
+    assert ask(lasting.target, granted) == before
+    lasting.on_target("REVOKE SELECT ON pairs FROM pg_monitor")
 
 
 def test_a_copy_of_another_encoding_is_made_anew_by_swap_and_left_by_in_place(
@@ -215,12 +214,11 @@ def test_a_copy_of_another_encoding_is_made_anew_by_swap_and_left_by_in_place(
 
 
 def test_refusing_ordinary_writes_is_switched_on_and_off_although_nothing_is_loaded(
-    installation: Installation, method: Method
+    lasting: Installation, method: Method
 ) -> None:
-    installation.copied(RESTORE_METHOD=method)
     for read_only in ("true", "true", "false"):
-        report = installation.copied(RESTORE_METHOD=method, COPY_READ_ONLY=read_only)
+        report = lasting.copied(RESTORE_METHOD=method, COPY_READ_ONLY=read_only)
         assert report["way"] == "unchanged"
-        with closing(psycopg2.connect(installation.target)) as connection, connection.cursor() as cursor:
+        with closing(psycopg2.connect(lasting.target)) as connection, connection.cursor() as cursor:
             cursor.execute("SHOW transaction_read_only")
             assert cursor.fetchone() == ("on" if read_only == "true" else "off",)

@@ -20,15 +20,6 @@ WRITTEN = "SELECT count(*) FROM users WHERE display_name = 'written by somebody'
 Method = str
 
 
-@pytest.fixture
-def installation(
-    source_server: PostgresServer, target_server: PostgresServer, valkey_server: ValkeyServer, tmp_path: Path
-) -> Iterator[Installation]:
-    with installed(source_server, target_server, valkey_server, tmp_path, CHANGED_TABLES_ONLY="false") as made:
-        made.on_source(SCHEMA)
-        yield made
-
-
 @pytest.fixture(scope="module")
 def lasting(
     source_server: PostgresServer,
@@ -46,12 +37,11 @@ def lasting(
 
 @pytest.mark.parametrize("instant", ["check_guards.done", "publish.before", "publish.after", "verify_target.middle"])
 def test_what_somebody_writes_meanwhile_stays_and_holds_this_run_and_the_next(
-    installation: Installation, method: Method, instant: str
+    lasting: Installation, method: Method, instant: str
 ) -> None:
-    installation.copied(RESTORE_METHOD=method)
-    mark = installation.comment()
-    with held_at(installation, instant, RESTORE_METHOD=method, COPY_READ_ONLY="true") as held:
-        installation.on_target(WRITE)
+    mark = lasting.comment()
+    with held_at(lasting, instant, RESTORE_METHOD=method, COPY_READ_ONLY="true") as held:
+        lasting.on_target(WRITE)
     report = held.report
     if instant == "verify_target.middle":  # its snapshot was taken before: what is written later is the next run's
         assert (report["outcome"], report["way"]) == ("succeeded", "unchanged")
@@ -59,40 +49,40 @@ def test_what_somebody_writes_meanwhile_stays_and_holds_this_run_and_the_next(
         assert (report["outcome"], report["way"]) == ("held", "unchanged"), report["error"]
         for word in ("table public.users: some of its 57 rows", "nothing was overwritten", "adopt", "promote"):
             assert word in report["error"]
-        assert installation.comment() == mark
-        installation.on_target("DELETE FROM users WHERE false")  # as open to writes as before
-    assert ask(installation.target, WRITTEN) == [(1,)]
-    assert list(installation.backup_dir.glob("backup_rejected_*")) == []
-    assert installation.leftovers() == []
-    after = installation.run_here(RESTORE_METHOD=method)
+        assert lasting.comment() == mark
+        lasting.on_target("DELETE FROM users WHERE false")  # as open to writes as before
+    assert ask(lasting.target, WRITTEN) == [(1,)]
+    assert list(lasting.backup_dir.glob("backup_rejected_*")) == []
+    assert lasting.leftovers() == []
+    after = lasting.run_here(RESTORE_METHOD=method)
     assert (after["outcome"], "was written to since" in after["error"]) == ("held", True)
-    assert ask(installation.target, WRITTEN) == [(1,)]
-    stewardship.adopt(installation.target_as_a_person(), now=datetime.now(UTC))
-    assert installation.copied(RESTORE_METHOD=method)["way"] == method
-    assert installation.differences() == []
+    assert ask(lasting.target, WRITTEN) == [(1,)]
+    stewardship.adopt(lasting.target_as_a_person(), now=datetime.now(UTC))
+    assert lasting.copied(RESTORE_METHOD=method)["way"] == method
+    assert lasting.differences() == []
 
 
 @pytest.mark.parametrize("instant", ["check_guards.done", "publish.after", "rollback.begin"])
 @pytest.mark.parametrize("decision", ["promote", "adopt"])
 def test_what_people_decide_meanwhile_stands(
-    installation: Installation,
+    lasting: Installation,
     monkeypatch: pytest.MonkeyPatch,
     instant: str,
     decision: str,
 ) -> None:
-    installation.copied()
-    with held_at(installation, "check_guards.done") as held:
+    mark = lasting.comment()
+    with held_at(lasting, "check_guards.done") as held:
         if instant == "rollback.begin":  # which asks for a reason to roll back
-            installation.on_target(WRITE)
+            lasting.on_target(WRITE)
         if instant != "check_guards.done":
-            path = gate(installation, "decided")
+            path = gate(lasting, "decided")
             monkeypatch.setenv("RNS_FAULT", f"{instant}=wait:{path}")
             held.go_on()
             wait_until(lambda: has_come(path) or held.is_over, f"the run to reach {instant}")
-        getattr(stewardship, decision)(installation.target_as_a_person(), now=datetime.now(UTC))
+        getattr(stewardship, decision)(lasting.target_as_a_person(), now=datetime.now(UTC))
         monkeypatch.delenv("RNS_FAULT")
-        (installation.home / "decided.gate").touch()
-        decided = installation.comment()
+        (lasting.home / "decided.gate").touch()
+        decided = lasting.comment()
         held.go_on()
         report = held.report
     if (decision, instant) == ("promote", "publish.after"):  # the copy is this run's, and equal
@@ -100,8 +90,13 @@ def test_what_people_decide_meanwhile_stands(
     else:
         said = {"promote": ("held", "was promoted on"), "adopt": ("failed", "was adopted on")}[decision]
         assert (report["outcome"], said[1] in report["error"]) == (said[0], True), report["error"]
-    assert installation.comment() == decided
-    assert installation.leftovers() == []
+    assert lasting.comment() == decided
+    assert lasting.leftovers() == []
+    if instant == "rollback.begin":
+        stewardship.adopt(lasting.target_as_a_person(), now=datetime.now(UTC))
+        lasting.copied()
+    else:
+        lasting.on_target(f"COMMENT ON DATABASE {lasting.target_name} IS '{mark}'")
 
 
 @pytest.mark.parametrize(

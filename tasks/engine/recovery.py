@@ -4,7 +4,7 @@ The same decisions serve the errback right after a failed step and reconcile aft
 """
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tasks.engine.connections import end_sessions
 from tasks.engine.content import read_content
@@ -21,7 +21,7 @@ from tasks.engine.faultpoints import fault_point
 from tasks.engine.finishing import finish
 from tasks.engine.guards import NOT_OVERWRITTEN, written_meanwhile
 from tasks.engine.manifest import Manifest, read_own
-from tasks.engine.mark import Mark, TargetState, read_state
+from tasks.engine.mark import TargetState, read_state
 from tasks.engine.names import PART_SUFFIX
 from tasks.engine.proof import demand_equal
 from tasks.engine.rejecting import keep_what_was_replaced, keep_what_was_written, put_back_by_swap, put_back_in_place
@@ -71,9 +71,7 @@ def settle(run: Run, cause: str, *, held: bool = False) -> Ending:
         log.warning("🔄 ROLLING BACK: Restoring from safety backup...", extra={"event": "rolling_back"})
     keep_what_was_written(run, source)  # a rollback that was cut off after it had renamed
     if overtaken:
-        keep_what_was_replaced(run, safety)
-        drop_own_databases(run)
-        return _end_overtaken(run, state.mark if state else None, cause)
+        return _end_overtaken(run, state, safety, cause)
     return _end_unpublished(run, state, safety, cause, held=held)
 
 
@@ -152,7 +150,7 @@ def _undo(run: Run, state: TargetState, source: Manifest, safety: Manifest, endi
     comment = run.facts["expected"]["comment"]
     fault_point("rollback.begin")
     if run.nothing_replaced:
-        return _undo_mark(run, state, ending)
+        return _undo_mark(run, state, safety, ending)
     try:
         if run.facts["method"] == "swap" and previous_state(run) is not None:
             put_back_by_swap(run, source, state, differs=differs)
@@ -163,6 +161,10 @@ def _undo(run: Run, state: TargetState, source: Manifest, safety: Manifest, endi
         _demand_old_content(run, safety, ending)
     except (ServerUnreachable, DeadlineExceeded):
         raise
+    except FenceBroken:  # since it was looked at people have decided about it, which stands
+        overtaken = _end_overtaken(run, _look(run), safety, str(ending.error))
+        told = f"{overtaken.error}; and this was found before: {ending.error}"
+        return replace(overtaken, error=told) if differs else overtaken
     except BackupError as error:
         log.critical("the rollback failed: %s", error, extra={"event": "rollback_failed"})
         return Ending(
@@ -173,13 +175,12 @@ def _undo(run: Run, state: TargetState, source: Manifest, safety: Manifest, endi
     return ending
 
 
-def _undo_mark(run: Run, state: TargetState, ending: Ending) -> Ending:
+def _undo_mark(run: Run, state: TargetState, safety: Manifest, ending: Ending) -> Ending:
     """Of a run that loaded nothing: what stands there is others' work, and stays; so does what people decided."""
     try:
         put_mark_back(run, state)
     except FenceBroken:
-        state_now = _look(run)
-        return _end_overtaken(run, state_now.mark if state_now else None, str(ending.error))
+        return _end_overtaken(run, _look(run), safety, str(ending.error))
     fault_point("rollback.restored")
     return ending
 
@@ -217,9 +218,11 @@ def _end_unpublished(run: Run, state: TargetState | None, safety: Manifest, caus
     return ending
 
 
-def _end_overtaken(run: Run, mark: Mark | None, cause: str) -> Ending:
+def _end_overtaken(run: Run, state: TargetState | None, safety: Manifest, cause: str) -> Ending:
     """Another mark stands there: people decided about the database while this run went on, or somebody published."""
-    name = f"the backup database {run.target_name}"
+    keep_what_was_replaced(run, safety)
+    drop_own_databases(run)
+    name, mark = f"the backup database {run.target_name}", state.mark if state else None
     if mark is not None and mark.promoted is not None:
         return Ending(
             outcome="held",

@@ -267,21 +267,44 @@ def test_a_write_between_the_keeping_and_the_putting_back_is_kept_too(
 @pytest.mark.parametrize(
     ("decide", "outcome"), [(stewardship.promote, "held"), (stewardship.adopt, "failed")], ids=["promoted", "adopted"]
 )
+@pytest.mark.parametrize("instant", ["publish.after", "rollback.begin"])
 def test_a_late_write_to_what_was_replaced_is_kept_although_people_decided_about_the_copy(
-    installation: Installation, monkeypatch: pytest.MonkeyPatch, decide: Decision, outcome: str
+    installation: Installation, monkeypatch: pytest.MonkeyPatch, decide: Decision, outcome: str, instant: str
 ) -> None:
-    """swap: it is looked at again after the renames, and here nobody verifies any more."""
+    """swap: it is looked at again after the renames. They may decide when it is to be put back just now, too."""
     with held_at(installation, "check_guards.done", RESTORE_METHOD="swap") as held:
         installation.on_target(WRITE.format(number=5))
-        gate = installation.home / "published"
-        monkeypatch.setenv("RNS_FAULT", f"publish.after=wait:{gate}")
+        gate = installation.home / "decided"
+        monkeypatch.setenv("RNS_FAULT", f"{instant}=wait:{gate}")
         held.go_on()
-        while not gate.with_name("published.reached").exists():
+        while not gate.with_name("decided.reached").exists():
             time.sleep(0.01)
         decide(installation.target_as_a_person(), now=datetime.now(UTC))
+        decided = installation.comment()
         monkeypatch.delenv("RNS_FAULT")
         gate.touch()
         assert held.report["outcome"] == outcome, held.report["error"]
+        assert installation.comment() == decided
     assert still_there(installation) == {"written 5"}
     assert installation.run_here()["outcome"] in {"held", "succeeded"}  # whatever it sweeps
     assert still_there(installation) == {"written 5"}
+
+
+def test_a_promotion_just_before_a_rollback_stands_and_what_was_found_is_told(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    with held_at(installation, "publish.after", RESTORE_METHOD=method) as held:
+        installation.on_target(WRITE.format(number=6))
+        gate = installation.home / "decided"
+        monkeypatch.setenv("RNS_FAULT", f"rollback.begin=wait:{gate}")
+        held.go_on()
+        while not gate.with_name("decided.reached").exists():
+            time.sleep(0.01)
+        stewardship.promote(installation.target_as_a_person(), now=datetime.now(UTC))
+        monkeypatch.delenv("RNS_FAULT")
+        gate.touch()
+        assert held.report["outcome"] == "held", held.report["error"]
+    for word in ("was promoted on", "this was found before: the backup database differs from its manifest"):
+        assert word in held.report["error"]
+    assert still_there(installation) == {"written 6"}
+    assert installation.leftovers() == []

@@ -3,9 +3,7 @@
 import logging
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import partial
 
-from tasks.engine.background import beside
 from tasks.engine.changed_tables import Changed
 from tasks.engine.content import Content
 from tasks.engine.dump_publishing import keys_of
@@ -45,7 +43,6 @@ class Restored:
 
 def restore_target(run: Run, source: Manifest, safety: Manifest, expected: TargetState) -> Restored:
     """Replace the target's content by the source dump, or leave everything as it was."""
-    run.progress.begin("looking for what changed")
     comment, read_only = _published(run, source, expected)
     likely_unchanged = source.content_digest == safety.content_digest
     likely_changed = not likely_unchanged and run.settings.changed_tables_only and expected.mark is not None
@@ -53,6 +50,9 @@ def restore_target(run: Run, source: Manifest, safety: Manifest, expected: Targe
         fence_opened_ahead(run) if likely_unchanged else nullcontext() as opened,
         sessions_ahead(run) if likely_changed else nullcontext() as ahead,
     ):
+        run.progress.begin("reading the dump again")
+        demand_unchanged(run.paths.source_dump, sha256=source.sha256, keys=keys_of(run), check=run.watch.check)
+        run.progress.begin("looking for what changed")
         judged = _judged(run, source, safety, expected)
         if judged.why is None:
             _remember_proof(run, source, safety.content, comment)
@@ -97,10 +97,7 @@ def _published(run: Run, source: Manifest, expected: TargetState) -> tuple[str, 
 
 def _judged(run: Run, source: Manifest, safety: Manifest, expected: TargetState) -> Judged:
     """Before anything is begun: whoever ends this run must know when nothing was loaded."""
-    read_again = partial(demand_unchanged, run.paths.source_dump, sha256=source.sha256, keys=keys_of(run))
-    with beside(partial(read_again, check=run.watch.check), name="reading the dump again") as unchanged:
-        judged = judge(run, source, safety, expected)
-        unchanged.result()
+    judged = judge(run, source, safety, expected)
     run.keep(way=_way(run, judged), way_reason=judged.why or _since(expected))
     if not run.journal.begin_restore(run.id):
         raise RunLost("another process has ended this run meanwhile; this one stops")

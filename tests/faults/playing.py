@@ -72,7 +72,7 @@ def _next_run(scene: Scene, verdict: Verdict) -> None:
     run = send(scene)
     give_up = time.monotonic() + OUTCOME_BOUND_S
     while (row := scene.journal(run.id)) is None or row["state"] != "ended":
-        assert time.monotonic() < give_up, "the next run has no outcome"
+        assert time.monotonic() < give_up, f"the next run has no outcome: {row and (row['state'], row['facts'])}"
         scene.tend()
         time.sleep(_POLL_S)
     verdict.demand(row["outcome"] == "succeeded", f"the next run: {row['outcome']}, {row['error']}")

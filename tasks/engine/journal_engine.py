@@ -15,6 +15,7 @@ from sqlalchemy.pool import NullPool
 from tasks.engine.connections import KEEPALIVE
 from tasks.engine.errors import BackupError
 from tasks.engine.file_owner import give_to_owner_of
+from tasks.engine.forks import GuardedConnection
 
 _BUSY_TIMEOUT_S = 20
 _CONNECT_TIMEOUT_S = 20
@@ -138,7 +139,9 @@ def _open_sqlite(url: str, path: Path) -> Engine:
         except OSError:  # SQLite says what is wrong
             pass
         uri = f"file:{quote(str(path.absolute()))}?mode=rw"
-        return sqlite3.connect(uri, uri=True, timeout=_BUSY_TIMEOUT_S, check_same_thread=False)
+        return sqlite3.connect(
+            uri, uri=True, timeout=_BUSY_TIMEOUT_S, check_same_thread=False, factory=GuardedConnection
+        )
 
     engine = sa.create_engine(url, poolclass=NullPool, creator=connect)
 

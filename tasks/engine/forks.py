@@ -9,13 +9,17 @@ import sqlite3
 import threading
 from typing import Any
 
-_PATIENCE_S = 5.0  # a fork that came to nothing would be worse than such a child
+_PATIENCE_S = 25.0  # longer than a busy journal is waited for; a fork that never comes would be worse than such a child
 
 
 class _Gate:
     """Opened by whoever opens a file, closed by whoever forks."""
 
     def __init__(self) -> None:
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """Also in the child, which has one thread, and none that could let go of the parent's lock."""
         self._changed = threading.Condition()
         self._open = 0
         self._forking = False
@@ -27,7 +31,7 @@ class _Gate:
 
     def leave(self) -> None:
         with self._changed:
-            self._open -= 1
+            self._open = max(0, self._open - 1)  # a child may close what its parent has counted
             self._changed.notify_all()
 
     def close(self) -> None:
@@ -41,10 +45,6 @@ class _Gate:
         with self._changed:
             self._forking = False
             self._changed.notify_all()
-
-    def begin_anew(self) -> None:
-        """In the child, which has one thread."""
-        self.__init__()  # type: ignore[misc]
 
 
 _gate = _Gate()

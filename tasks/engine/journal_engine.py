@@ -139,18 +139,25 @@ def _open_sqlite(url: str, path: Path) -> Engine:
         except OSError:  # SQLite says what is wrong
             pass
         uri = f"file:{quote(str(path.absolute()))}?mode=rw"
-        return sqlite3.connect(
-            uri, uri=True, timeout=_BUSY_TIMEOUT_S, check_same_thread=False, factory=GuardedConnection
+        # isolation_level: we say BEGIN ourselves, see below.
+        raw = sqlite3.connect(
+            uri,
+            uri=True,
+            timeout=_BUSY_TIMEOUT_S,
+            check_same_thread=False,
+            isolation_level=None,
+            factory=GuardedConnection,
         )
+        try:
+            # A rollback journal, synced fully: what was written is there after a power cut, and there is no -wal file.
+            raw.execute("PRAGMA journal_mode = DELETE")
+            raw.execute("PRAGMA synchronous = FULL")
+        except sqlite3.Error:
+            raw.close()  # else it would keep each fork waiting
+            raise
+        return raw
 
     engine = sa.create_engine(url, poolclass=NullPool, creator=connect)
-
-    @sa.event.listens_for(engine, "connect")
-    def _configure(raw: Any, _record: Any) -> None:
-        raw.isolation_level = None  # we say BEGIN ourselves, see below
-        # A rollback journal, synced fully: what was written is there after a power cut, and no -wal file lies about.
-        raw.execute("PRAGMA journal_mode = DELETE")
-        raw.execute("PRAGMA synchronous = FULL")
 
     @sa.event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:

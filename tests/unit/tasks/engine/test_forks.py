@@ -5,7 +5,11 @@ import sqlite3
 import threading
 from pathlib import Path
 
+import pytest
+
+from tasks.engine import forks
 from tasks.engine.forks import GuardedConnection
+from tasks.engine.journal_engine import JournalUnavailable, explained, open_engine
 
 
 def test_a_fork_waits_until_nobody_has_a_file_open(tmp_path: Path) -> None:
@@ -31,3 +35,12 @@ def test_a_fork_waits_until_nobody_has_a_file_open(tmp_path: Path) -> None:
         os._exit(0)
     writing.join()
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_a_journal_that_cannot_be_opened_keeps_no_fork_waiting(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite3"
+    path.write_text("this is no database, and longer than the header of one would be " * 20)
+    engine = open_engine(f"sqlite:///{path}", create=False)
+    with pytest.raises(JournalUnavailable, match="not a database"), explained(), engine.begin():
+        pass
+    assert forks._gate._open == 0

@@ -4,7 +4,7 @@ The same decisions serve the errback right after a failed step and reconcile aft
 """
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from tasks.engine.connections import end_sessions
 from tasks.engine.content import read_content
@@ -162,9 +162,8 @@ def _undo(run: Run, state: TargetState, source: Manifest, safety: Manifest, endi
     except (ServerUnreachable, DeadlineExceeded):
         raise
     except FenceBroken:  # since it was looked at people have decided about it, which stands
-        overtaken = _end_overtaken(run, _look(run), safety, str(ending.error))
-        told = f"{overtaken.error}; and this was found before: {ending.error}"
-        return replace(overtaken, error=told) if differs else overtaken
+        found = f"; and this was found before: {ending.error}" if differs else ""
+        return _end_overtaken(run, _look(run), safety, str(ending.error), found=found)
     except BackupError as error:
         log.critical("the rollback failed: %s", error, extra={"event": "rollback_failed"})
         return Ending(
@@ -218,8 +217,11 @@ def _end_unpublished(run: Run, state: TargetState | None, safety: Manifest, caus
     return ending
 
 
-def _end_overtaken(run: Run, state: TargetState | None, safety: Manifest, cause: str) -> Ending:
-    """Another mark stands there: people decided about the database while this run went on, or somebody published."""
+def _end_overtaken(run: Run, state: TargetState | None, safety: Manifest, cause: str, *, found: str = "") -> Ending:
+    """Another mark stands there: people decided about the database while this run went on, or somebody published.
+
+    What swap replaced is kept if somebody wrote to it, and dropped. found: told behind what people decided.
+    """
     keep_what_was_replaced(run, safety)
     drop_own_databases(run)
     name, mark = f"the backup database {run.target_name}", state.mark if state else None
@@ -227,13 +229,13 @@ def _end_overtaken(run: Run, state: TargetState | None, safety: Manifest, cause:
         return Ending(
             outcome="held",
             error=f"{name} was promoted on {mark.promoted}, while this run went on: it is production now and was left "
-            f"alone; {_BACK}",
+            f"alone; {_BACK}{found}",
         )
     if mark is not None and mark.adopted is not None:
         return Ending(
             outcome="failed",
             error=f"{name} was adopted on {mark.adopted}, while this run went on, which left it alone then; make "
-            "another: railway-neon-sync run",
+            f"another: railway-neon-sync run{found}",
         )
     return Ending(outcome="failed", error=f"{cause}; somebody else has published to {name}, which was left alone")
 

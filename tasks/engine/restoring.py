@@ -140,7 +140,7 @@ def put_safety_backup_back(
 
     overwrites: what may be lost by it; Held when in_place finds something else. None: not asked.
     """
-    demand_unchanged(run.paths.safety_dump, sha256=safety.sha256)
+    demand_unchanged(run.paths.safety_dump, sha256=safety.sha256, check=run.watch.check)
     what = Replacement(
         dump=run.paths.safety_dump,
         manifest=safety,

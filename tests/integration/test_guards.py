@@ -22,7 +22,8 @@ from tasks.engine.connections import Server
 from tasks.engine.watch import Watch
 from tasks.pipeline import run_here
 from tests.support import oracle
-from tests.support.installation import CHANGES, Installation, ask, installed, tell
+from tests.support.installation import CHANGES, Installation, ask, installed
+from tests.support.kept_state import KeptState, kept_state
 from worker.demo.servers import PostgresServer, ValkeyServer
 
 Install = Callable[..., Installation]
@@ -48,36 +49,19 @@ def first_copy(
     target_server: PostgresServer,
     valkey_server: ValkeyServer,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[tuple[Installation, str, Path]]:
-    """An installation with a first copy, the mark of that, and its folder once more; its databases too, as kept_*."""
+) -> Iterator[KeptState]:
     home = tmp_path_factory.mktemp("guards")
     with installed(source_server, target_server, valkey_server, home / "now") as made:
         made.on_source(DEFINITIONS)
         made.copied()
-        shutil.copytree(made.home, home / "kept")
-        databases = ((source_server.dsn(), made.source_name), (target_server.dsn(), made.target_name))
-        for server, name in databases:
-            tell(server, f"CREATE DATABASE kept_{name} TEMPLATE {name}")
-        yield made, str(made.comment()), home / "kept"
-        for server, name in databases:
-            tell(server, f"DROP DATABASE kept_{name}")
+        with kept_state(made, source=True) as kept:
+            yield kept
 
 
 @pytest.fixture
-def installation(first_copy: tuple[Installation, str, Path]) -> Installation:
-    """As after its first copy, whatever the test before did to databases and files."""
-    made, mark, kept = first_copy
-    target = made.target_server.dsn()
-    for server, name in ((made.source_server.dsn(), made.source_name), (target, made.target_name)):
-        for (found,) in ask(server, f"SELECT datname FROM pg_database WHERE datname ~ '^{name}(__|$)'"):
-            tell(server, f'DROP DATABASE "{found}" WITH (FORCE)')
-        tell(server, f"CREATE DATABASE {name} TEMPLATE kept_{name}")
-    tell(target, f"COMMENT ON DATABASE {made.target_name} IS '{mark}'")
-    with redis.Redis(port=made.valkey.port, db=made.valkey_number) as client:
-        client.flushdb()
-    shutil.rmtree(made.home)
-    shutil.copytree(kept, made.home)
-    return made
+def installation(first_copy: KeptState) -> Installation:
+    """As after its first copy, whatever the test before did."""
+    return first_copy.put_back()
 
 
 def server_of(installation: Installation) -> Server:

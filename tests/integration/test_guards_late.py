@@ -1,12 +1,10 @@
 """Writes to the backup database while a run replaces it: nothing that somebody wrote is lost, whenever it was."""
 
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import psycopg2
@@ -16,6 +14,8 @@ from tasks.engine import stewardship
 from tasks.engine.errors import BackupError
 from tests.support.held import held_at
 from tests.support.installation import CHANGES, Installation, ask, installed, tell
+from tests.support.kept_state import KeptState, kept_state
+from tests.support.workers import gate, wait_for_gate
 from worker.demo.servers import PostgresServer, ValkeyServer
 
 WRITE = (
@@ -32,31 +32,20 @@ def first_copy(
     target_server: PostgresServer,
     valkey_server: ValkeyServer,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[tuple[Installation, str, Path]]:
-    """An installation with a first copy, the mark of that, and its folder once more; its target is there as kept_*."""
+) -> Iterator[KeptState]:
     home = tmp_path_factory.mktemp("late")
     with installed(source_server, target_server, valkey_server, home / "now", CHANGED_TABLES_ONLY="false") as made:
         made.on_source("CREATE VIEW ones AS SELECT 1 AS one")
         made.copied()
         made.on_source(CHANGES)
-        shutil.copytree(made.home, home / "kept")
-        tell(target_server.dsn(), f"CREATE DATABASE kept_{made.target_name} TEMPLATE {made.target_name}")
-        yield made, str(made.comment()), home / "kept"
-        tell(target_server.dsn(), f"DROP DATABASE kept_{made.target_name}")
+        with kept_state(made, source=False) as kept:
+            yield kept
 
 
 @pytest.fixture
-def installation(first_copy: tuple[Installation, str, Path]) -> Installation:
+def installation(first_copy: KeptState) -> Installation:
     """As after its first copy, with its source changed since, whatever the test before did to target and files."""
-    made, mark, kept = first_copy
-    server, name = made.target_server.dsn(), made.target_name
-    for (found,) in ask(server, f"SELECT datname FROM pg_database WHERE datname ~ '^{name}(__|$)'"):
-        tell(server, f'DROP DATABASE "{found}" WITH (FORCE)')
-    tell(server, f"CREATE DATABASE {name} TEMPLATE kept_{name}")
-    tell(server, f"COMMENT ON DATABASE {name} IS '{mark}'")
-    shutil.rmtree(made.home)
-    shutil.copytree(kept, made.home)
-    return made
+    return first_copy.put_back()
 
 
 def still_there(installation: Installation) -> set[str]:
@@ -251,14 +240,13 @@ def test_a_write_between_the_keeping_and_the_putting_back_is_kept_too(
     """in_place: the locks come after the file was made, so it is looked at again."""
     with held_at(installation, "publish.after", RESTORE_METHOD="in_place") as held:
         installation.on_target(WRITE.format(number=3))
-        gate = installation.home / "kept"
-        monkeypatch.setenv("RNS_FAULT", f"rejected.kept=wait:{gate}")
+        path = gate(installation, "kept")
+        monkeypatch.setenv("RNS_FAULT", f"rejected.kept=wait:{path}")
         held.go_on()
-        while not gate.with_name("kept.reached").exists():
-            time.sleep(0.01)
+        wait_for_gate(path)
         installation.on_target(WRITE.format(number=4))
         monkeypatch.delenv("RNS_FAULT")
-        gate.touch()
+        path.touch()
         assert held.report["outcome"] == "rolled_back", held.report["error"]
     assert still_there(installation) == {"written 3", "written 4"}
     assert ask(installation.target, WRITTEN) == []
@@ -274,15 +262,14 @@ def test_a_late_write_to_what_was_replaced_is_kept_although_people_decided_about
     """swap: it is looked at again after the renames. They may decide when it is to be put back just now, too."""
     with held_at(installation, "check_guards.done", RESTORE_METHOD="swap") as held:
         installation.on_target(WRITE.format(number=5))
-        gate = installation.home / "decided"
-        monkeypatch.setenv("RNS_FAULT", f"{instant}=wait:{gate}")
+        path = gate(installation, "decided")
+        monkeypatch.setenv("RNS_FAULT", f"{instant}=wait:{path}")
         held.go_on()
-        while not gate.with_name("decided.reached").exists():
-            time.sleep(0.01)
+        wait_for_gate(path)
         decide(installation.target_as_a_person(), now=datetime.now(UTC))
         decided = installation.comment()
         monkeypatch.delenv("RNS_FAULT")
-        gate.touch()
+        path.touch()
         assert held.report["outcome"] == outcome, held.report["error"]
         assert installation.comment() == decided
     assert still_there(installation) == {"written 5"}
@@ -295,14 +282,13 @@ def test_a_promotion_just_before_a_rollback_stands_and_what_was_found_is_told(
 ) -> None:
     with held_at(installation, "publish.after", RESTORE_METHOD=method) as held:
         installation.on_target(WRITE.format(number=6))
-        gate = installation.home / "decided"
-        monkeypatch.setenv("RNS_FAULT", f"rollback.begin=wait:{gate}")
+        path = gate(installation, "decided")
+        monkeypatch.setenv("RNS_FAULT", f"rollback.begin=wait:{path}")
         held.go_on()
-        while not gate.with_name("decided.reached").exists():
-            time.sleep(0.01)
+        wait_for_gate(path)
         stewardship.promote(installation.target_as_a_person(), now=datetime.now(UTC))
         monkeypatch.delenv("RNS_FAULT")
-        gate.touch()
+        path.touch()
         assert held.report["outcome"] == "held", held.report["error"]
     for word in ("was promoted on", "this was found before: the backup database differs from its manifest"):
         assert word in held.report["error"]

@@ -11,6 +11,7 @@ import psycopg2
 import pytest
 
 from tests.faults import figures
+from tests.folders import server_folder
 from worker.demo.servers import PostgresServer, ValkeyServer, find_postgres
 
 pytest.register_assert_rewrite("tests.support")  # what they demand, they explain when it is not so
@@ -47,8 +48,6 @@ def _no_fault_stays() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def server_root() -> Iterator[Path]:
     """A folder for servers."""
-    from tests.support.folders import server_folder  # noqa: PLC0415 - behind register_assert_rewrite
-
     root = server_folder("rns-test-")
     yield root
     shutil.rmtree(root, ignore_errors=True)

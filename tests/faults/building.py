@@ -10,7 +10,7 @@ from tests.faults.instants import CHANGED_TABLES, HELD_PROGRAMS, IN_FULL, UNCHAN
 from tests.faults.proxy import Proxy
 from tests.faults.reader import Reader
 from tests.faults.scene import Scene
-from tests.support.folders import server_folder
+from tests.folders import server_folder
 from tests.support.installation import Installation, installed
 from tests.support.moved_clock import FILE
 from tests.support.workers import Worker, client_of, worker_of

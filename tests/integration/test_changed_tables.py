@@ -181,6 +181,16 @@ OBSTACLES = {
         """UPDATE "Odd ""name" SET "select" = 'x' """,
         'a rule of the table public."Odd ""name" acts also on what replication writes',
     ),
+    "an index that cannot be analysed": (
+        "CREATE FUNCTION picky(text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN "
+        "IF current_query() LIKE '%ANA' || 'LYZE%' THEN RAISE 'no statistics of this'; END IF; RETURN $1; END $$; "
+        "CREATE INDEX ON scratch (picky(note))",
+        "not only rows and sequences changed",
+    ),
+    "all rows of that table": (
+        "UPDATE scratch SET note = note || ', again'",
+        r"what differs could not be written: the target .* refused: no statistics of this",
+    ),
 }
 
 

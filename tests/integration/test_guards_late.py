@@ -1,7 +1,6 @@
 """Writes to the backup database while a run replaces it: nothing that somebody wrote is lost, whenever it was."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
@@ -15,7 +14,7 @@ from tasks.engine.errors import BackupError
 from tests.support.held import held_at
 from tests.support.installation import CHANGES, Installation, ask, installed, tell
 from tests.support.kept_state import KeptState, kept_state
-from tests.support.workers import gate, wait_for_gate
+from tests.support.workers import gate, wait_for_gate, wait_until
 from worker.demo.servers import PostgresServer, ValkeyServer
 
 WRITE = (
@@ -163,8 +162,7 @@ def test_nothing_is_lost_of_what_is_written_before_during_and_after_publishing(
         held_at(installation, "check_guards.done", RESTORE_METHOD=method) as held,
         writer(installation) as acknowledged,
     ):
-        while len(acknowledged) < 5:
-            time.sleep(0.01)
+        wait_until(lambda: len(acknowledged) >= 5, "five writes")
         held.go_on()
         assert held.report["outcome"] == "held", held.report["error"]
     assert set(acknowledged) - still_there(installation) == set()
@@ -219,11 +217,14 @@ def test_a_promotion_waits_for_a_run_that_replaces_the_database_just_now_and_say
     assert "promoted" in str(installation.comment())
 
 
+@pytest.mark.parametrize("full", ["false", "true"])
 def test_a_write_to_the_published_copy_is_kept_as_a_file_when_it_is_rolled_back(
-    installation: Installation, method: str
+    installation: Installation, method: str, full: str
 ) -> None:
+    """Also by a run that does everything anew: it verifies as others do."""
     before = installation.fingerprint()
-    with held_at(installation, "publish.after", RESTORE_METHOD=method, COPY_READ_ONLY="true") as held:
+    others = {"RESTORE_METHOD": method, "FULL_RUNS": full}
+    with held_at(installation, "publish.after", **others, COPY_READ_ONLY="true") as held:
         installation.on_target(f"SET TRANSACTION READ WRITE; {WRITE.format(number=2)}")
     report = held.report
     assert report["outcome"] == "rolled_back", report["error"]

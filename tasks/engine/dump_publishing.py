@@ -10,9 +10,11 @@ from typing import Any
 
 from tasks.engine.background import beside
 from tasks.engine.content import Content, content_digest, with_sequences
+from tasks.engine.dump_writing import Written
 from tasks.engine.dumpfile import DumpFacts, inspect_dump, load_sha256
 from tasks.engine.dumpfile_rules import harmless
 from tasks.engine.errors import DumpRefused
+from tasks.engine.growing import Examination
 from tasks.engine.manifest import Manifest, write_manifest
 from tasks.engine.names import DumpKind, form_of, manifest_path
 from tasks.engine.run import Run
@@ -35,12 +37,13 @@ def publish(
     part: Path,
     final: Path,
     content: Content,
+    written: Written,
     facts: DumpFacts | None,
     described: Mapping[str, Any],
 ) -> Manifest:
     """Hold the file against the content, give it its name, and write the manifest. facts: of the file, if known."""
     with removed_unless_published(part):
-        facts = facts or examine(run, part)
+        facts = facts or examine(run, part, written.examination)
         account_for_rows(facts, content)
         content = with_sequences(content, {name: (v.last_value, v.is_called) for name, v in facts.sequences.items()})
         manifest = Manifest(
@@ -56,7 +59,7 @@ def publish(
             content=content,
             content_digest=content_digest(content),
             **_stored(part),
-            **described,
+            **{**described, "client_version": written.client_version, "rows_at": written.rows_at},
         )
         run.watch.check()
         publish_part(part, final)
@@ -90,11 +93,20 @@ def account_for_rows(facts: DumpFacts, content: Content) -> None:
         )
 
 
-def examine(run: Run, part: Path) -> DumpFacts:
-    """What one pass over the file finds, while the disk takes it; DumpRefused when it is no complete dump."""
-    run.progress.begin("examining the dump", of_bytes=part.stat().st_size if form_of(part.name).plain else 0)
+def examine(run: Run, part: Path, begun: Examination | None = None) -> DumpFacts:
+    """What one pass over the file finds, while the disk takes it; DumpRefused when it is no complete dump.
+
+    begun: while the file was written; the rest is waited for.
+    """
+    before = begun.done if begun else 0
+    size = part.stat().st_size
+    run.progress.begin("examining the dump", of_bytes=size - before if form_of(part.name).plain else 0)
     with told_when_full(part), beside(partial(sync_file, part), name="to the disk") as synced:
-        facts = inspect_dump(part, keys=keys_of(run), progress=run.progress.bytes_done)
+        if begun:
+            begun.tell(lambda done: run.progress.bytes_done(done - before))
+            facts = begun.facts.result()
+        else:
+            facts = inspect_dump(part, keys=keys_of(run), progress=run.progress.bytes_done)
         synced.result()  # a disk tells of what it could not write once
         return facts
 

@@ -4,7 +4,7 @@ import logging
 import secrets
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from sqlalchemy.engine import Connection
 from tasks.engine.clients import Client
 from tasks.engine.connections import Server
 from tasks.engine.errors import BackupError, StorageFull, ToolFailed
+from tasks.engine.growing import Examination, examined_meanwhile
 from tasks.engine.kept_schema import Kept
 from tasks.engine.names import form_of
 from tasks.engine.packing import Key, packing
@@ -65,11 +66,15 @@ class Asked:
 
 @dataclass(frozen=True, kw_only=True)
 class Written:
-    """How a dump was written; rows_at: where the rows begin and end in its text, where that is known."""
+    """How a dump was written.
+
+    rows_at: where the rows begin and end in its text; examination: of the file, begun with it; where there are such.
+    """
 
     way: str
     client_version: str
     rows_at: tuple[int, int] | None = None
+    examination: Examination | None = None
 
 
 def list_rows(connection: Connection, client: Client) -> tuple[Listing | None, str]:
@@ -97,7 +102,12 @@ def write_dump(run: Run, asked: Asked, part: Path) -> Written:
         reason = asked.reason
         if asked.listing is not None:
             try:
-                with told_when_full(part), _packed(run, part) as packed, _opened(part, packed) as out:
+                with (
+                    told_when_full(part),
+                    _examined(part) as examination,
+                    _packed(run, part) as packed,
+                    _opened(part, packed) as out,
+                ):
                     rows_at = write_rows_by_copy(
                         asked,
                         asked.listing,
@@ -117,10 +127,15 @@ def write_dump(run: Run, asked: Asked, part: Path) -> Written:
                     way=_way(asked),
                     client_version=asked.client.version,
                     rows_at=rows_at,
+                    examination=examination,
                 )
         log.info("pg_dump writes the rows too: %s", reason, extra={"event": "dump_way"})
         _write_by_pg_dump(run, asked, part, credentials)
         return Written(way=f"{BY_PG_DUMP}: {reason}", client_version=asked.client_for_rows.version)
+
+
+def _examined(part: Path) -> AbstractContextManager[Examination | None]:
+    return examined_meanwhile(part) if form_of(part.name).plain else nullcontext()
 
 
 def _way(asked: Asked) -> str:

@@ -13,6 +13,7 @@ from tasks.engine.dumpfile_rules import Kind
 from tasks.engine.dumpfile_source import END_OF_DATA
 from tasks.engine.hashing import Sha256
 from tasks.engine.mark import qualified
+from tasks.engine.packing import Readable
 
 __all__ = ["DumpFacts", "SequenceValue", "TableName", "inspect_dump", "inspect_text", "load_sha256"]
 
@@ -41,15 +42,22 @@ class DumpFacts:
     statements: int
 
 
-def inspect_dump(path: Path, *, keys: Sequence[str] = (), progress: Callable[[int], None] | None = None) -> DumpFacts:
+def inspect_dump(
+    path: Path,
+    *,
+    keys: Sequence[str] = (),
+    progress: Callable[[int], None] | None = None,
+    growing: Readable | None = None,
+) -> DumpFacts:
     """Read the whole file once; DumpRefused says in one sentence why it must not be loaded.
 
     Sizes, hashes and lines are the dump's own, whatever form the file has. keys: for an encrypted one.
-    progress: is given the number of bytes read so far, about once for every MB.
+    progress: is given the number of bytes read so far, about once for every MB. growing: gives the bytes of a plain
+    file that is still written.
     """
     with (
         ThreadPoolExecutor(1, thread_name_prefix="hashing") as hashing,
-        open_dump(path, keys=keys, progress=progress, hashing=hashing) as dump,
+        open_dump(path, keys=keys, progress=progress, hashing=hashing, growing=growing) as dump,
     ):
         return _inspect(dump, hashing)
 

@@ -6,9 +6,10 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from psycopg2.extensions import encodings
 
@@ -70,23 +71,24 @@ def open_dump(
     progress: Callable[[int], None] | None = None,
     without: Sequence[tuple[int, int]] = (),
     hashing: Executor | None = None,
+    growing: Readable | None = None,
 ) -> Iterator["DumpReader"]:
     """A reader of the file, whose first lines were looked at already, and the last ones where that is possible.
 
     keys: secret keys of age, for an encrypted dump. without: the data of these COPY blocks is left out, as if it were
     not in the file; where each begins and ends, in bytes, in the file's order. The dump must be plain. hashing: a
-    thread that hashes meanwhile.
+    thread that hashes meanwhile. growing: gives the bytes of a plain file that is still written.
     """
-    with unpacked(path, keys) as stream:
+    with nullcontext(growing) if growing else unpacked(path, keys) as stream:
         if isinstance(stream, io.FileIO):
-            _check_end(path, stream)
+            check_end(path, stream)
         rest = _Without(stream, without) if isinstance(stream, io.FileIO) and without else stream
         head = _read_head(path, rest)
         yield DumpReader(path.name, _Rejoined(head, rest), head=head, progress=progress, hashing=hashing)
 
 
-def _check_end(path: Path, file: io.FileIO) -> None:
-    """Refuse at once what is empty or cut off."""
+def check_end(path: Path, file: BinaryIO | io.FileIO) -> None:
+    """Refuse what is empty or cut off, by its last bytes."""
     size = file.seek(0, os.SEEK_END)
     if not size:
         raise DumpRefused(f"the dump {path.name} is empty; make a new one")

@@ -134,8 +134,10 @@ def _end_of_data(piece: bytes, *, at_line_start: bool) -> int:
     """Where the end-of-data line begins; -1 when it is not in this piece."""
     if at_line_start and piece.startswith(END_OF_DATA):
         return 0
-    found = piece.find(b"\n" + END_OF_DATA)
-    return found + 1 if found >= 0 else -1
+    wanted = b"\n" + END_OF_DATA
+    if piece.rfind(wanted) < 0:  # most pieces have none, and from behind that is found in half the time
+        return -1
+    return piece.find(wanted) + 1
 
 
 def _held_back(piece: bytes, *, at_line_start: bool) -> int:

@@ -169,8 +169,9 @@ def _dump(
         part=part,
         final=final,
         content=content,
+        written=written,
         facts=facts,
-        described={**described, "client_version": written.client_version, "rows_at": written.rows_at},
+        described=described,
     )
 
 
@@ -218,7 +219,7 @@ def _read(run: Run, asked: Asked, snapshot: Snapshot, known: Callable[[], Mappin
 def _examine_kept(run: Run, asked: Asked, last: str, part: Path, written: Written) -> tuple[Written, DumpFacts]:
     """Also whether the rows of the last dump are still those that were proved; else all is written anew."""
     try:
-        facts = examine(run, part)
+        facts = examine(run, part, written.examination)
     except DumpRefused:
         if not asked.kept_rows:
             raise
@@ -228,7 +229,7 @@ def _examine_kept(run: Run, asked: Asked, last: str, part: Path, written: Writte
     remove_file(part)
     run.warn(f"{last} was changed or damaged since it was proved; look at it: railway-neon-sync verify {last}")
     written = write_dump(run, asked.without_kept_rows(f"{last} was changed or damaged"), part)
-    return written, examine(run, part)
+    return written, examine(run, part, written.examination)
 
 
 def _first_cause(reading: "Future[Content]", error: BackupError) -> BackupError:

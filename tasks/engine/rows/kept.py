@@ -1,12 +1,13 @@
 """COPY blocks that are taken out of an earlier dump, and the segments into which they part what psql writes."""
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
 from tasks.engine.dumpfile_source import stretch
+from tasks.engine.hashing import Sha256
 from tasks.engine.rows.listing import LeftToPgDump, Listed, Listing
 
 RawName = tuple[bytes, bytes]
@@ -42,10 +43,12 @@ class KeptBlock:
 
     def data(self, statement: bytes, *, check: Callable[[], None] = lambda: None) -> Iterator[bytes]:
         """The same in pieces; BlockDamaged at its end, when it is not what it was. statement: COPY, before it."""
-        found = hashlib.sha256(statement + b"\n")
-        for piece in self._pieces(check):
-            found.update(piece)
-            yield piece
+        with ThreadPoolExecutor(1, thread_name_prefix="hashing") as hashing:
+            found = Sha256(hashing)
+            found.update(statement + b"\n")
+            for piece in self._pieces(check):
+                found.update(piece)
+                yield piece
         if found.hexdigest() != self.sha256:
             raise BlockDamaged(f"{self.file.name} was changed or damaged")
 

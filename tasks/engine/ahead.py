@@ -27,7 +27,7 @@ from tasks.engine.watch import Watch
 log = logging.getLogger(__name__)
 
 _AHEAD = "safety_ahead"  # the fact: its summary, and what it took
-_UNTIL_BYTES = 1 << 30  # of a larger database it is the bytes that take long, and the two would share the line
+SOON_BYTES = 1 << 30  # of a larger database it is the bytes that take long, and the two would share the line
 _POLL_S = 0.05
 _SHARE_OF_LIMIT = 3  # it may take a third of the time that the source's dump has
 
@@ -59,7 +59,7 @@ def target_backed_up(run: Run) -> Iterator[None]:
     Until the work inside is done the target is only read: a source that cannot be dumped is no reason to touch it. When
     that work fails the other is given up, and nothing of it stays.
     """
-    if run.facts["target"]["size_bytes"] > _UNTIL_BYTES or any(path.exists() for path in _files(run)):
+    if run.facts["target"]["size_bytes"] > SOON_BYTES or any(path.exists() for path in _files(run)):
         yield
         return
     limits_s = (run.settings.dump_timeout_s / _SHARE_OF_LIMIT, run.settings.safety_timeout_s, run.watch.remaining_s)

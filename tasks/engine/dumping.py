@@ -50,8 +50,11 @@ _KNOWN = f"""
 """
 
 
-def dump_source(run: Run) -> Manifest:
-    """The whole source into `source_db_backup_<stamp>.sql`, with its manifest."""
+def dump_source(run: Run, *, repeats: Callable[[], None] = lambda: None) -> Manifest:
+    """The whole source into `source_db_backup_<stamp>.sql`, with its manifest.
+
+    repeats: called before it is written, when definitions are those of the last dump.
+    """
     server = run.source
     blocked_s = run.settings.source_blocked_s
     with _distrusted(run), giving_way(server, prefix=run.session_prefix, limit_s=blocked_s) as somebody_looks:
@@ -62,6 +65,7 @@ def dump_source(run: Run) -> Manifest:
             kind="source",
             keep_owners=run.settings.keep_owners,
             before_locks=somebody_looks,
+            repeats=repeats,
         )
     size = manifest.size_bytes / 2**20
     log.info(
@@ -112,6 +116,7 @@ def _dump(
     before_locks: Callable[[], None] = lambda: None,
     seen: Callable[[TargetState], None] = lambda _: None,
     instead: Instead | None = None,
+    repeats: Callable[[], None] = lambda: None,
 ) -> Manifest:
     part = part_path(final)
     lock_timeout_s = run.settings.source_lock_timeout_s
@@ -141,6 +146,8 @@ def _dump(
         listing, reason = list_rows(snapshot.connection, client)
         kept = kept_schema(run, described) if listing is not None and kind == "source" else None
         encoding = described["properties"]["encoding"]
+        if kept is not None:
+            repeats()
         read = read_large(run, snapshot, kept, described) if kept is not None else {}
         blocks = kept_blocks(kept, read, run.paths.directory, encoding=encoding) if kept is not None else {}
         plain = form_of(part.name).plain

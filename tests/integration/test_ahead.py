@@ -103,7 +103,7 @@ def test_a_file_that_is_gone_when_its_step_comes_is_made_anew(installation: Inst
 
 
 def test_a_large_target_is_backed_up_afterwards(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ahead, "_UNTIL_BYTES", 0)
+    monkeypatch.setattr(ahead, "SOON_BYTES", 0)
     assert BESIDE not in installation.copied()["steps"][2]["summary"]
 
 

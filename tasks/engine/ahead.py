@@ -15,6 +15,7 @@ from typing import Any
 
 from tasks.engine import dumping
 from tasks.engine.background import beside
+from tasks.engine.connected_ahead import SOON_BYTES
 from tasks.engine.errors import BackupError
 from tasks.engine.linking import link_last_dump
 from tasks.engine.manifest import Manifest, read_own, summary
@@ -27,7 +28,6 @@ from tasks.engine.watch import Watch
 log = logging.getLogger(__name__)
 
 _AHEAD = "safety_ahead"  # the fact: its summary, and what it took
-SOON_BYTES = 1 << 30  # of a larger database it is the bytes that take long, and the two would share the line
 _POLL_S = 0.05
 _SHARE_OF_LIMIT = 3  # it may take a third of the time that the source's dump has
 
@@ -59,6 +59,7 @@ def target_backed_up(run: Run) -> Iterator[None]:
     Until the work inside is done the target is only read: a source that cannot be dumped is no reason to touch it. When
     that work fails the other is given up, and nothing of it stays.
     """
+    # Of a larger one it is the bytes that take long, and the two would share the line.
     if run.facts["target"]["size_bytes"] > SOON_BYTES or any(path.exists() for path in _files(run)):
         yield
         return

@@ -13,6 +13,8 @@ from tasks.engine.background import in_background
 from tasks.engine.session import Session
 
 KEPT_S = 30.0
+SOON_BYTES = 1 << 30
+"""What is done with a larger database takes long, however far away it is: nothing is made ready for what follows."""
 
 
 class _Waiting:

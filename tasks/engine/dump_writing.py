@@ -4,7 +4,7 @@ import logging
 import secrets
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,7 @@ from tasks.engine.kept_schema import Kept
 from tasks.engine.names import form_of
 from tasks.engine.packing import Key, packing
 from tasks.engine.process import run_tool, tool_environment
-from tasks.engine.rows.beside import Programs, psql_command, write_joined
+from tasks.engine.rows.beside import Programs, Psql, psql_begun, write_joined
 from tasks.engine.rows.exclusion import excluding
 from tasks.engine.rows.kept import KeptBlock, RawName, segments
 from tasks.engine.rows.listing import LeftToPgDump, Listed, Listing, read_listing
@@ -53,6 +53,7 @@ class Asked:
     reason: str = ""  # why it must
     kept: Kept | None = None  # what pg_dump would write but for the rows, where that is known
     kept_rows: Mapping[RawName, KeptBlock] = field(default_factory=dict)  # and rows that need not be read
+    begun: "Begun | None" = None  # for the rows
 
     def without_kept_rows(self, reason: str) -> "Asked":
         """The same once more, when what was taken of the last dump is not right."""
@@ -62,6 +63,15 @@ class Asked:
         """Whether it was the schema's pg_dump that gave up, and there is a nearer one."""
         nearer = self.client_for_rows != self.client
         return nearer and error.tool == self.client.path.name and (error.exit_status or 0) > 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Begun:
+    """A psql that was started before it was known what it is to do."""
+
+    psql: Psql
+    client: Client
+    encoding: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,18 +97,31 @@ def list_rows(connection: Connection, client: Client) -> tuple[Listing | None, s
         return None, str(error)
 
 
+@contextmanager
+def rows_begun(run: Run, server: Server, client: Client, *, encoding: str) -> Iterator[Begun | None]:
+    """The psql beside a client, connecting already. None: there is none."""
+    if client.psql is None:
+        yield None
+        return
+    with (
+        _credentials(run, server, encoding, run.paths.directory) as credentials,
+        psql_begun(client.psql, env=tool_environment(credentials), watch=run.watch) as psql,
+    ):
+        yield Begun(psql=psql, client=client, encoding=encoding)
+
+
+def _credentials(run: Run, server: Server, encoding: str, folder: Path) -> AbstractContextManager[dict[str, str]]:
+    params = {**server.url.params, "application_name": server.application_name, "client_encoding": encoding}
+    return service_environment(params, folder, run_id=run.short_id)
+
+
 def write_dump(run: Run, asked: Asked, part: Path) -> Written:
     """Into a new file; the way is told with its reason where it was not the fast one.
 
     The file may be packed: that is told by its name.
     """
     part.touch(mode=0o600, exist_ok=False)
-    params = {
-        **asked.server.url.params,
-        "application_name": asked.server.application_name,
-        "client_encoding": asked.encoding,
-    }
-    with service_environment(params, part.parent, run_id=run.short_id) as credentials:
+    with _credentials(run, asked.server, asked.encoding, part.parent) as credentials:
         reason = asked.reason
         if asked.listing is not None:
             try:
@@ -180,7 +203,7 @@ def write_rows_by_copy(
     """
     assert asked.client.psql is not None  # noqa: S101 - else nothing was listed
     parts, mark = segments(listing, asked.kept_rows), secrets.token_hex(32).encode()
-    with tempfile.TemporaryFile(dir=Path(credentials["PGSERVICEFILE"]).parent) as script:
+    with ExitStack() as stack, tempfile.TemporaryFile(dir=Path(credentials["PGSERVICEFILE"]).parent) as script:
         script.writelines(
             rows_script(
                 parts,
@@ -197,20 +220,26 @@ def write_rows_by_copy(
             pg_dump=asked.kept.text
             if asked.kept
             else dump_command(asked, file=None, excluding=excluding(listing, encoding=asked.encoding)),
-            psql=psql_command(asked.client.psql),
             script=script,
             env=tool_environment(credentials),
         )
         return write_joined(
             programs,
+            stack.enter_context(_psql(asked, asked.client.psql, programs.env, watch)),
             listing,
             out,
             server_major=asked.server_major,
-            watch=watch,
             progress=progress,
             mark=mark,
             between=[partial(_write_kept, asked, part.kept, watch) for part in parts[:-1]],
         )
+
+
+def _psql(asked: Asked, path: Path, env: Mapping[str, str], watch: Watch) -> AbstractContextManager[Psql]:
+    begun = asked.begun
+    if begun is not None and (begun.client, begun.encoding) == (asked.client, asked.encoding):
+        return nullcontext(begun.psql)
+    return psql_begun(path, env=env, watch=watch)
 
 
 def _write_kept(asked: Asked, tables: Sequence[Listed], watch: Watch, out: BinaryIO) -> int:

@@ -1,8 +1,8 @@
 """The steps of a run: each reads what earlier ones kept, does one thing, keeps what it found, and sums it up."""
 
 from tasks.engine import checking, dumping, finishing, guards, restoring, verification
-from tasks.engine.ahead import SOON_BYTES, make_safety_backup, taken_over, target_backed_up
-from tasks.engine.connected_ahead import close_waiting
+from tasks.engine.ahead import make_safety_backup, taken_over, target_backed_up
+from tasks.engine.connected_ahead import SOON_BYTES, close_waiting
 from tasks.engine.connections import Server
 from tasks.engine.content import statistics
 from tasks.engine.errors import RunLost
@@ -18,7 +18,7 @@ from tasks.engine.run import Run
 def verify_connections(run: Run) -> str:
     """Step 1; returns a summary for people, as every step."""
     run.progress.begin("looking at both databases")
-    _connect_ahead(run.source, 3)  # this step takes one, and the next one two
+    _connect_ahead(run.source, 4)  # this step takes one, and the next one three
     _connect_ahead(run.target, 2)  # and one
     checked = checking.verify_connections(run)
     sweep(run, checked.target["beside"])

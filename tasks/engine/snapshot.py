@@ -48,7 +48,7 @@ _WAITING_BEHIND_US = """
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
-    """An open transaction that holds the snapshot; it ends with the `with` that opened it."""
+    """An open transaction that holds the snapshot; it ends with the session."""
 
     connection: Connection
     name: str  # for pg_dump --snapshot
@@ -59,15 +59,15 @@ class Snapshot:
     answers: Sequence[str | None]  # read before, too
 
 
-@contextmanager
-def open_snapshot(
+def take_snapshot(
     server: Server,
+    connection: Connection,
     *,
     lock_timeout_s: float,
     must: Sequence[str] = (),
     may: Sequence[str] = (),
     before_locks: Callable[[], None] = lambda: None,
-) -> Iterator[Snapshot]:
+) -> Snapshot:
     """REPEATABLE READ, READ ONLY, with ACCESS SHARE on every table; SourceBusy when a lock is not to be had.
 
     must, may: more to ask, before, as `ask` does.
@@ -75,26 +75,25 @@ def open_snapshot(
     The locks come before the snapshot: TRUNCATE does not respect snapshots, so a table that is emptied after
     the snapshot and before its lock would be read as empty.
     """
-    with server.open() as connection:
-        listed, state, *answers = ask(connection, *may, must=[_TABLES, _STATE, *must])
-        tables = json.loads(listed or "")
-        before_locks()
-        for _ in range(_TRIES):
-            found, name, major, size_bytes, taken_at = _take(connection, tables, lock_timeout_s)
-            if found == tables:
-                break
-            tables = found  # tables came or went in between
-        else:
-            raise SourceBusy(f"tables of the {server.shown} come and go all the time; no snapshot could be taken")
-        yield Snapshot(
-            connection=connection,
-            name=name,
-            taken_at=taken_at,
-            server_major=major,
-            size_bytes=size_bytes,
-            before=TargetState(**json.loads(state or "")),
-            answers=answers,
-        )
+    listed, state, *answers = ask(connection, *may, must=[_TABLES, _STATE, *must])
+    tables = json.loads(listed or "")
+    before_locks()
+    for _ in range(_TRIES):
+        found, name, major, size_bytes, taken_at = _take(connection, tables, lock_timeout_s)
+        if found == tables:
+            break
+        tables = found  # tables came or went in between
+    else:
+        raise SourceBusy(f"tables of the {server.shown} come and go all the time; no snapshot could be taken")
+    return Snapshot(
+        connection=connection,
+        name=name,
+        taken_at=taken_at,
+        server_major=major,
+        size_bytes=size_bytes,
+        before=TargetState(**json.loads(state or "")),
+        answers=answers,
+    )
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 """Rows that the last proved dump has byte by byte are not read again for their fingerprint; others are."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -142,11 +143,14 @@ def test_nobody_waits_for_a_look_at_definitions_while_the_dump_is_written(
 
     looked = Event()
 
-    def read(*args: Any, known: Callable[[], Any] | None, **others: Any) -> Content:
-        def waits() -> Any:
+    class Known(Future[Any]):
+        def result(self, timeout: float | None = None) -> Any:
             looked.set()
-            return known() if known else {}
+            return super().result(timeout)
 
+    def read(*args: Any, known: Future[Any], **others: Any) -> Content:
+        waits = Known()
+        known.add_done_callback(lambda found: waits.set_result(found.result()))
         return read_content(*args, known=waits, **others)
 
     def write(run: Run, asked: Asked, part: Path) -> Written:

@@ -10,7 +10,7 @@ import pytest
 from config.urls import DatabaseUrl
 from tasks.engine.connections import Server
 from tasks.engine.errors import BackupError
-from tasks.engine.snapshot import open_snapshot
+from tasks.engine.snapshot import take_snapshot
 from tasks.engine.watch import Watch
 from tests.integration.content_support import NewDatabase
 from tests.support.installation import ask, tell
@@ -32,9 +32,10 @@ def test_a_table_that_is_emptied_while_its_lock_is_waited_for_is_seen_with_all_t
     server = Server(role="source", url=url, application_name=NAME, watch=Watch("snapshot", 60), read_only=True)
 
     def look() -> tuple[int, int]:
-        with open_snapshot(server, lock_timeout_s=30) as snapshot:
+        with server.open() as connection:
+            take_snapshot(server, connection, lock_timeout_s=30)
             query = "SELECT (SELECT count(*) FROM public.moved), (SELECT count(*) FROM public.taken_in)"
-            moved, taken_in = snapshot.connection.exec_driver_sql(query).one()
+            moved, taken_in = connection.exec_driver_sql(query).one()
             return moved, taken_in
 
     waits = f"SELECT pid FROM pg_stat_activity WHERE application_name = '{NAME}' AND wait_event_type = 'Lock'"
@@ -61,13 +62,13 @@ def test_more_tables_than_the_server_can_lock_are_refused_with_the_setting_that_
             tell(server.dsn(), "".join(f"CREATE TABLE t{hundred}_{number} (a int); " for number in range(100)))
         url = DatabaseUrl.parse(server.url())
         asked = Server(role="source", url=url, application_name=NAME, watch=Watch("snapshot", 60), read_only=True)
-        with pytest.raises(BackupError) as refused, open_snapshot(asked, lock_timeout_s=30):
-            pass
+        with asked.open() as connection, pytest.raises(BackupError) as refused:
+            take_snapshot(asked, connection, lock_timeout_s=30)
         assert "room for 200 locks, and a dump of 3000 tables takes up to 7000; " in str(refused.value)
         assert "raise max_locks_per_transaction there to 350 (it is 10)" in str(refused.value)
         tell(server.dsn(), "ALTER SYSTEM SET max_locks_per_transaction = 350")
         server.restart()
-        with open_snapshot(asked, lock_timeout_s=30):
-            pass
+        with asked.open() as connection:
+            assert take_snapshot(asked, connection, lock_timeout_s=30).name
     finally:
         server.remove()

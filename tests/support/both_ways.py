@@ -14,7 +14,7 @@ from tasks.engine.dumping import server_major
 from tasks.engine.process import tool_environment
 from tasks.engine.rows.listing import LeftToPgDump
 from tasks.engine.service_file import service_environment
-from tasks.engine.snapshot import open_snapshot
+from tasks.engine.snapshot import take_snapshot
 from tasks.engine.watch import Watch
 from worker.demo.servers import PostgresBinaries
 
@@ -54,7 +54,8 @@ def dump_both_ways(url: str, binaries: PostgresBinaries, *, encoding: str = "UTF
         service_environment({**parsed.params, "client_encoding": encoding}, Path(folder), run_id="both") as credentials,
     ):
         server = Server(role="source", url=parsed, application_name="both ways", watch=watch, read_only=True)
-        with open_snapshot(server, lock_timeout_s=10) as snapshot:
+        with server.open() as connection:
+            snapshot = take_snapshot(server, connection, lock_timeout_s=10)
             listing, reason = list_rows(snapshot.connection, client)
             asked = Asked(
                 server=server,

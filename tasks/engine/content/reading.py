@@ -1,6 +1,7 @@
 """Reading everything that a database holds, inside the caller's transaction."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,7 +46,7 @@ def read_content(
     *,
     progress: Callable[[int, int], None] | None = None,
     privileges: bool = False,
-    known: Callable[[], Mapping[TableName, Holds]] | None = None,
+    known: Future[Mapping[TableName, Holds]] | None = None,
     before: Earlier | None = None,
 ) -> Content:
     """Everything, within the transaction and snapshot that the caller opened; nothing is committed.
@@ -65,8 +66,9 @@ def read_content(
         objects = read_inventory(connection, privileges=privileges, empty=first.empty, batches=batches)
         told = first.held
         if known is not None:
-            batches.let_go()
-            told = known()
+            if not known.done():
+                batches.let_go()
+            told = known.result()
         held = {each.key: told[each.key] for each in tables if each.key in told and each.dumped_whole}
         asked = [each for each in tables if each.key not in held]
         questions = [*_questions(asked, sequences, notes["encoding"]), Question(LARGE_OBJECTS)]

@@ -4,9 +4,10 @@ import errno
 import fcntl
 import io
 import os
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,12 +24,48 @@ _PIPE_BYTES = 1 << 20
 
 @dataclass(frozen=True, kw_only=True)
 class Programs:
-    """The two command lines, their environment, and what psql reads."""
+    """pg_dump's command line, its environment, and what psql reads."""
 
     pg_dump: Sequence[str] | bytes  # or what it would write
-    psql: Sequence[str]
-    script: BinaryIO
     env: Mapping[str, str]
+    script: BinaryIO
+
+
+@dataclass(frozen=True, kw_only=True)
+class Psql:
+    """psql, connected or about to be: it waits for what it is to do, and ends when it has done that."""
+
+    name: str
+    output: BinaryIO
+    ended: "Future[None]"
+    watch: Watch  # over it, and over whatever is to end with it
+    _input: BinaryIO
+    _pool: ThreadPoolExecutor
+
+    def give(self, script: BinaryIO) -> None:
+        """All that it is to do; once."""
+        self._pool.submit(self._give, script)
+
+    def _give(self, script: BinaryIO) -> None:
+        with suppress(BrokenPipeError), self._input as stdin:  # it tells why it has ended
+            shutil.copyfileobj(script, stdin)
+
+
+@contextmanager
+def psql_begun(path: Path, *, env: Mapping[str, str], watch: Watch) -> Iterator[Psql]:
+    """It is started; when this is left it has ended, or is ended."""
+    both = Watch(watch.what, watch.remaining_s)  # so that it, and pg_dump, can be ended without the step
+    reading, writing = os.pipe()
+    with (
+        closing(os.fdopen(writing, "wb")) as stdin,
+        watch.covering(lambda: both.fail(watch.reason or BackupError("the step has ended"))),
+        ThreadPoolExecutor(2, thread_name_prefix="dumping") as pool,
+        _reading(pool, psql_command(path), env, both, stdin=reading) as (output, ended),
+    ):
+        try:
+            yield Psql(name=path.name, output=output, ended=ended, watch=both, _input=stdin, _pool=pool)
+        finally:
+            both.fail(BackupError("psql is not needed any more"))
 
 
 def psql_command(path: Path) -> list[str]:
@@ -47,11 +84,11 @@ def psql_command(path: Path) -> list[str]:
 
 def write_joined(
     programs: Programs,
+    psql: Psql,
     listing: Listing,
     out: BinaryIO,
     *,
     server_major: int,
-    watch: Watch,
     progress: Callable[[int], None],
     mark: bytes = b"",
     between: Sequence[Callable[[BinaryIO], int]] = (),
@@ -62,7 +99,7 @@ def write_joined(
     progress: is given the number of bytes of rows so far. mark: a line that psql writes as often as there is something
     `between` its rows; each of those writes it, and returns how much it was.
     """
-    both = Watch(watch.what, watch.remaining_s)  # so that they can be ended without the step
+    both, rows = psql.watch, psql.output
     taken = False
 
     def take(number: int) -> None:
@@ -70,11 +107,10 @@ def write_joined(
         taken = True
         progress(number)
 
+    psql.give(programs.script)
     with (
-        watch.covering(lambda: both.fail(watch.reason or BackupError("the step has ended"))),
-        ThreadPoolExecutor(2, thread_name_prefix="dumping") as pool,
+        ThreadPoolExecutor(1, thread_name_prefix="dumping") as pool,
         _schema(pool, programs, both) as (schema, schema_written),
-        _reading(pool, programs.psql, programs.env, both, stdin=programs.script.fileno()) as (rows, rows_written),
     ):
         try:
             text = Text(schema, listing, server_major=server_major)
@@ -82,15 +118,15 @@ def write_joined(
             end = begin
             if text.found:
                 end += _pour_with(rows, out, take, mark, between)
-                rows_written.result()
+                psql.ended.result()
                 _write(out, text.rest())
             schema_written.result()
             both.fail(BackupError("pg_dump has ended"))  # without an error, and perhaps without a place for the rows
             return begin, end
         except BackupError as error:
             both.fail(error)
-            rows_written.exception()  # it has ended then
-            psql_failed = isinstance(both.reason, ToolFailed) and both.reason.tool == Path(programs.psql[0]).name
+            psql.ended.exception()  # it has ended then
+            psql_failed = isinstance(both.reason, ToolFailed) and both.reason.tool == psql.name
             if psql_failed and not taken and not os.read(rows.fileno(), 1):
                 raise LeftToPgDump(str(both.reason)) from error
             raise
@@ -113,7 +149,10 @@ def _schema(
 def _reading(
     pool: ThreadPoolExecutor, command: Sequence[str], env: Mapping[str, str], watch: Watch, *, stdin: int | None = None
 ) -> Iterator[tuple[BinaryIO, "Future[None]"]]:
-    """A program's standard output, and its end. Its failure ends whatever else runs under the watch."""
+    """A program's standard output, and its end. Its failure ends whatever else runs under the watch.
+
+    stdin: what it reads, which is closed when it has ended.
+    """
     reading, writing = os.pipe()
 
     def work() -> None:
@@ -123,7 +162,9 @@ def _reading(
             watch.fail(error)
             raise
         finally:
-            os.close(writing)
+            for end in (writing, stdin):
+                if end is not None:
+                    os.close(end)
 
     _widen(writing)
     with os.fdopen(reading, "rb") as stream:

@@ -11,7 +11,7 @@ from typing import BinaryIO
 import pytest
 
 from tasks.engine.errors import ToolFailed
-from tasks.engine.rows.beside import Programs, write_joined
+from tasks.engine.rows.beside import Programs, psql_begun, write_joined
 from tasks.engine.rows.listing import LeftToPgDump, Listing
 from tasks.engine.watch import Watch
 
@@ -35,20 +35,20 @@ def joined(
     with tempfile.TemporaryFile() as script, Watch("a dump", 60) as watch:
         programs = Programs(
             pg_dump=[str(folder / "pg_dump")],
-            psql=[str(folder / "psql")],
             script=script,
             env={"PATH": os.environ["PATH"]},
         )
-        write_joined(
-            programs,
-            NOTHING,
-            into,
-            server_major=17,
-            watch=watch,
-            progress=lambda _: None,
-            mark=mark,
-            between=between,
-        )
+        with psql_begun(folder / "psql", env=programs.env, watch=watch) as begun:
+            write_joined(
+                programs,
+                begun,
+                NOTHING,
+                into,
+                server_major=17,
+                progress=lambda _: None,
+                mark=mark,
+                between=between,
+            )
 
 
 def test_the_rows_stand_where_they_belong_whoever_is_faster(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
+from tasks.engine.connected_ahead import SOON_BYTES
 from tasks.engine.content import Content, compare_content, content_digest, read_content
 from tasks.engine.content.session import catch_up
 from tasks.engine.errors import DumpRefused, StorageFull
@@ -48,7 +49,8 @@ def link_last_dump(
     why = None if last.privileges else _rights_beyond_the_dump(described)
     if why is None:
         content = read_content(snapshot.connection, progress=run.progress.tables_done, privileges=last.privileges)
-        catch_up(snapshot.connection)
+        if snapshot.size_bytes > SOON_BYTES:
+            catch_up(snapshot.connection)  # with its locks on indexes: the last dump is read for a while
         why = _difference(run, last, content, before_probing)
     if why is not None:
         log.info("the last dump is no safety backup: %s", why, extra={"event": "not_linked"})

@@ -212,17 +212,20 @@ Opened = Callable[[], AbstractContextManager[Connection]]
 
 @contextmanager
 def opened_ahead(
-    server: Server, database: str | None, *, autocommit: bool = False, repeatable: bool = False
+    server: Server, database: str | None, *, autocommit: bool = False, repeatable: bool = False, first: str = ""
 ) -> Iterator[Opened]:
     """Open a session beside other work; what comes back waits for it, and closes it when it is left.
 
-    Where that failed, as on a server that had no connection left, it is opened then.
+    first: a statement that it has done then, in its transaction. Where opening failed, as on a server that had no
+    connection left, it is opened when it is asked for.
     """
     session = ExitStack()
 
     def open_it() -> Connection:
         connection = session.enter_context(server.open(database, autocommit=autocommit, repeatable=repeatable))
         with server.translated():  # while it waits, the server's own idle_session_timeout must not end it
+            if first:
+                raw_connection(connection).put_off(first)
             raw_connection(connection).catch_up()
         return connection
 

@@ -3,11 +3,14 @@
 from collections.abc import Iterator
 
 import pytest
+from sqlalchemy.engine import Connection
 
 from config.urls import DatabaseUrl
-from tasks.engine import connected_ahead
+from tasks.engine import connected_ahead, dump_writing, dumping
+from tasks.engine.clients import Client
 from tasks.engine.connected_ahead import close_waiting
 from tasks.engine.connections import Server
+from tasks.engine.rows.listing import Listing
 from tasks.engine.watch import Watch
 from tests.integration.content_support import NewDatabase
 from tests.support.installation import Installation, ask, installed, tell
@@ -143,3 +146,22 @@ def test_nor_does_one_that_fails(installation: Installation, monkeypatch: pytest
     monkeypatch.setenv("RNS_FAULT", "restore_target.begin=raise")
     assert installation.run_here()["outcome"] == "failed"
     wait_until(lambda: not of_runs(installation), "the end of its sessions", 5)
+
+
+def test_psql_whose_session_is_ended_before_it_has_something_to_do_is_no_failure(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    idle = "FROM pg_stat_activity WHERE application_name LIKE 'railway-neon-sync/%' AND state = 'idle' AND query = ''"
+
+    def list_rows(connection: Connection, client: Client) -> tuple[Listing | None, str]:
+        if "source" in str(connection.exec_driver_sql("SELECT current_database()").scalar_one()):
+            wait_until(lambda: ask(installation.source, f"SELECT {idle}"), "psql")
+            tell(installation.source, f"SELECT pg_terminate_backend(pid, 5000) {idle}")
+        return dump_writing.list_rows(connection, client)
+
+    monkeypatch.setattr(dumping, "list_rows", list_rows)
+    report = installation.copied()
+    assert report["dump_ways"][report["source_dump"]["file"]].startswith(
+        "all by pg_dump: psql ended with exit status 2"
+    )
+    assert installation.leftovers() == []

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 import pytest
 
-from tasks.engine.errors import ToolFailed
+from tasks.engine.errors import BackupError, ToolFailed
 from tasks.engine.rows.beside import Programs, psql_begun, write_joined
 from tasks.engine.rows.listing import LeftToPgDump, Listing
 from tasks.engine.watch import Watch
@@ -26,13 +26,16 @@ def joined(
     pg_dump: str,
     psql: str,
     into: io.BufferedWriter,
+    does: bytes = b"",
     mark: bytes = b"",
     between: Sequence[Callable[[BinaryIO], int]] = (),
 ) -> None:
-    for name, does in (("pg_dump", pg_dump), ("psql", psql)):
-        (folder / name).write_text(f"#!/bin/sh\n{does}\n")
+    for name, text in (("pg_dump", pg_dump), ("psql", psql)):
+        (folder / name).write_text(f"#!/bin/sh\n{text}\n")
         (folder / name).chmod(0o755)
     with tempfile.TemporaryFile() as script, Watch("a dump", 60) as watch:
+        script.write(does)
+        script.seek(0)
         programs = Programs(
             pg_dump=[str(folder / "pg_dump")],
             script=script,
@@ -113,3 +116,36 @@ def test_a_program_that_fails_before_a_mark_is_the_error(tmp_path: Path) -> None
             between=[lambda to: to.write(b"never")],
         )
     assert b"never" not in (tmp_path / "out").read_bytes()
+
+
+@pytest.mark.timeout(20)
+def test_psql_is_given_all_that_it_is_to_do_and_need_not_read_it(tmp_path: Path) -> None:
+    long = b"a line that says what is to be done\n" * 100_000
+    path = tmp_path / "out"
+    for psql, rows in (("cat", long), ("echo rows; head -c 10 > /dev/null", b"rows\n")):
+        with path.open("wb") as out:
+            joined(tmp_path, pg_dump=f"printf %s '{SCHEMA}{REST}'", psql=psql, does=long, into=out)
+        assert path.read_bytes() == SCHEMA.encode() + rows + REST.encode()
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("psql", ["sleep 30; touch went_on", "read line; touch went_on", "exit 7"])
+def test_psql_that_was_begun_and_gets_nothing_to_do_is_ended(tmp_path: Path, psql: str) -> None:
+    (tmp_path / "psql").write_text(f"#!/bin/sh\ncd {tmp_path}\n{psql}\n")
+    (tmp_path / "psql").chmod(0o755)
+    with Watch("a dump", 60) as watch:
+        with psql_begun(tmp_path / "psql", env={"PATH": os.environ["PATH"]}, watch=watch) as begun:
+            pass
+        assert isinstance(begun.ended.exception(0), BackupError)
+        watch.check()  # the step goes on
+    assert not (tmp_path / "went_on").exists()
+
+
+@pytest.mark.timeout(20)
+def test_a_step_that_ends_ends_psql(tmp_path: Path) -> None:
+    (tmp_path / "psql").write_text("#!/bin/sh\nsleep 30\n")
+    (tmp_path / "psql").chmod(0o755)
+    watch = Watch("a dump", 60)
+    with psql_begun(tmp_path / "psql", env={"PATH": os.environ["PATH"]}, watch=watch) as begun:
+        watch.fail(BackupError("the run is lost"))
+        assert "the run is lost" in str(begun.ended.exception(10))

@@ -12,7 +12,6 @@ from config.logs import cleaned, log_context
 from config.settings import Settings
 from tasks.engine.beginning import HANDOVER_ALLOWANCE_S
 from tasks.engine.closing import close_run
-from tasks.engine.connected_ahead import close_waiting
 from tasks.engine.errors import BackupError, DeadlineExceeded, Held, RunLost, ServerUnreachable, StorageFull
 from tasks.engine.faultpoints import fault_point
 from tasks.engine.journal import JournalUnavailable, RunRecord
@@ -79,7 +78,6 @@ def perform(
         try:
             summary = cleaned(_work(means, record, name, operation, show, progress=progress), means.settings.secrets)
         except Exception as error:
-            close_waiting()
             sentence = cleaned(_sentence(error, name), means.settings.secrets)
             ended: dict[str, Any] = {"took_s": time.monotonic() - began, "phases": progress.phases()}
             _remember_failure(means, run_id, name, sentence, held=isinstance(error, Held), ended=ended)

@@ -15,13 +15,13 @@ from typing import Any
 
 from tasks.engine import dumping
 from tasks.engine.background import beside
-from tasks.engine.connected_ahead import SOON_BYTES
 from tasks.engine.errors import BackupError
 from tasks.engine.linking import link_last_dump
 from tasks.engine.manifest import Manifest, read_own, summary
 from tasks.engine.names import manifest_path
 from tasks.engine.progress import PHASES, Phase, Progress
 from tasks.engine.run import Run
+from tasks.engine.snapshot import SOON_BYTES
 from tasks.engine.storage import is_regular, remove_file
 from tasks.engine.watch import Watch
 

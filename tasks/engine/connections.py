@@ -2,9 +2,9 @@
 
 import logging
 import time
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg2
@@ -14,7 +14,6 @@ from sqlalchemy.pool import NullPool
 
 from config.logs import mask
 from config.urls import DatabaseUrl
-from tasks.engine import connected_ahead
 from tasks.engine.background import beside
 from tasks.engine.errors import BackupError, Refused, ServerUnreachable, StorageFull
 from tasks.engine.session import Session
@@ -78,8 +77,8 @@ class Server:
         That transaction is rolled back unless the caller commits it. repeatable: all in it sees what its first
         statement saw.
         """
-        url = self._url(database)
-        raw = connected_ahead.take(self._key(url)) or self._connect(url)
+        url = self.url if database is None else self.url.with_database(database)
+        raw = self._connect(url)
         try:
             # Inside the `try`: a watch that has ended refuses to cover anything, and the session must not outlive that.
             with self.watch.covering(lambda: cut_socket(raw)), self.translated():
@@ -106,11 +105,6 @@ class Server:
             with suppress(psycopg2.Error):
                 raw.close()
 
-    def connect_ahead(self, database: str | None = None) -> None:
-        """Let a session be there when this step, or the next one in this process, opens it."""
-        url = self._url(database)
-        connected_ahead.connect_ahead(self._key(url), lambda: replace(self, tries=1)._connect(url))
-
     @contextmanager
     def translated(self) -> Iterator[None]:
         """Turn what the driver raises into our errors, in one sentence."""
@@ -126,12 +120,6 @@ class Server:
                 f"the {self.shown} has a name that is no text in its encoding (the byte {byte} in it is none), as "
                 "SQL_ASCII admits: give it a name of ASCII letters, or move to a database of UTF8"
             ) from error
-
-    def _url(self, database: str | None) -> DatabaseUrl:
-        return self.url if database is None else self.url.with_database(database)
-
-    def _key(self, url: DatabaseUrl) -> Hashable:
-        return self.application_name, self.read_only, url
 
     def _connect(self, url: DatabaseUrl) -> Session:
         parameters: dict[str, Any] = {

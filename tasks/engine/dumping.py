@@ -16,8 +16,7 @@ from sqlalchemy.engine import Connection
 
 from tasks.engine import grants
 from tasks.engine.clients import Client, choose_client
-from tasks.engine.connected_ahead import SOON_BYTES
-from tasks.engine.connections import Server, ask, raw_connection
+from tasks.engine.connections import Opened, Server, ask, opened_ahead, raw_connection
 from tasks.engine.content import (
     Content,
     TableName,
@@ -36,7 +35,7 @@ from tasks.engine.manifest import Manifest
 from tasks.engine.mark import TargetState, literal
 from tasks.engine.names import DumpKind, form_of, part_path
 from tasks.engine.run import Run
-from tasks.engine.snapshot import Snapshot, giving_way, take_snapshot
+from tasks.engine.snapshot import SOON_BYTES, Snapshot, giving_way, take_snapshot
 from tasks.engine.storage import remove_file
 
 log = logging.getLogger(__name__)
@@ -51,11 +50,8 @@ _KNOWN = f"""
 """
 
 
-def dump_source(run: Run, *, repeats: Callable[[], None] = lambda: None) -> Manifest:
-    """The whole source into `source_db_backup_<stamp>.sql`, with its manifest.
-
-    repeats: called before it is written, when definitions are those of the last dump.
-    """
+def dump_source(run: Run) -> Manifest:
+    """The whole source into `source_db_backup_<stamp>.sql`, with its manifest."""
     server = run.source
     blocked_s = run.settings.source_blocked_s
     with _distrusted(run), giving_way(server, prefix=run.session_prefix, limit_s=blocked_s) as somebody_looks:
@@ -66,7 +62,6 @@ def dump_source(run: Run, *, repeats: Callable[[], None] = lambda: None) -> Mani
             kind="source",
             keep_owners=run.settings.keep_owners,
             before_locks=somebody_looks,
-            repeats=repeats,
         )
     size = manifest.size_bytes / 2**20
     log.info(
@@ -117,12 +112,12 @@ def _dump(
     before_locks: Callable[[], None] = lambda: None,
     seen: Callable[[TargetState], None] = lambda _: None,
     instead: Instead | None = None,
-    repeats: Callable[[], None] = lambda: None,
 ) -> Manifest:
     part = part_path(final)
     lock_timeout_s = run.settings.source_lock_timeout_s
     choose = partial(choose_client, bin_dir=run.settings.pg_bin_dir, what=kind if kind == "source" else "target")
     with (
+        _content_session(server, kind) as content_session,
         server.open() as connection,
         _rows_begun(run, server, kind, connection, choose) as begun,
         removed_unless_published(part),
@@ -145,15 +140,13 @@ def _dump(
         if instead is not None and (found := instead(snapshot, describe())) is not None:
             return found
         run.progress.begin("reading and dumping")
-        reading = beside.enter_context(_content_read(run, server, snapshot, privileges=keep_owners))
+        reading = beside.enter_context(_content_read(run, content_session, snapshot, privileges=keep_owners))
         described = describe()
         listing, reason = list_rows(snapshot.connection, client)
         kept = kept_schema(run, described) if listing is not None and kind == "source" else None
         encoding = described["properties"]["encoding"]
         if kept is None:
             reading.known.set_result({})
-        else:
-            repeats()
         read = read_large(run, snapshot, kept, described) if kept is not None else {}
         blocks = kept_blocks(kept, read, run.paths.directory, encoding=encoding) if kept is not None else {}
         plain = form_of(part.name).plain
@@ -189,6 +182,13 @@ def _dump(
     )
 
 
+def _content_session(server: Server, kind: DumpKind) -> AbstractContextManager[Opened]:
+    """Opened beside the first one; at the target when it is needed, since mostly its last dump serves."""
+    if kind == "source":
+        return opened_ahead(server, None, repeatable=True)
+    return nullcontext(partial(server.open, repeatable=True))
+
+
 def _rows_begun(
     run: Run, server: Server, kind: DumpKind, connection: Connection, choose: Callable[..., Client]
 ) -> AbstractContextManager[Begun | None]:
@@ -209,12 +209,12 @@ class _Reading:
 
 
 @contextmanager
-def _content_read(run: Run, server: Server, snapshot: Snapshot, *, privileges: bool) -> Iterator[_Reading]:
+def _content_read(run: Run, opened: Opened, snapshot: Snapshot, *, privileges: bool) -> Iterator[_Reading]:
     """Begun in a thread and a session of its own, under the snapshot. What fails inside ends it."""
     known: Future[Mapping[TableName, Holds]] = Future()
 
     def read() -> Content:
-        with server.open(repeatable=True) as connection:
+        with opened() as connection:
             put_off(connection, f"SET TRANSACTION SNAPSHOT {literal(snapshot.name)}")
             return read_content(connection, progress=run.progress.tables_done, privileges=privileges, known=known)
 

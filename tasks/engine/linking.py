@@ -12,7 +12,6 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from tasks.engine.connected_ahead import SOON_BYTES
 from tasks.engine.content import Content, compare_content, content_digest, read_content
 from tasks.engine.content.session import catch_up
 from tasks.engine.errors import DumpRefused, StorageFull
@@ -25,7 +24,7 @@ from tasks.engine.mark import Mark
 from tasks.engine.names import form_of, manifest_path, part_path
 from tasks.engine.proved_dump import proved_dump
 from tasks.engine.run import Run
-from tasks.engine.snapshot import Snapshot
+from tasks.engine.snapshot import SOON_BYTES, Snapshot
 from tasks.engine.storage import has_no_links, is_regular, publish_part, remove_file, told_when_full
 
 log = logging.getLogger(__name__)

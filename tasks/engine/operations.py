@@ -2,8 +2,6 @@
 
 from tasks.engine import checking, dumping, finishing, guards, restoring, verification
 from tasks.engine.ahead import make_safety_backup, taken_over, target_backed_up
-from tasks.engine.connected_ahead import SOON_BYTES, close_waiting
-from tasks.engine.connections import Server
 from tasks.engine.content import statistics
 from tasks.engine.errors import RunLost
 from tasks.engine.faultpoints import fault_point
@@ -18,8 +16,6 @@ from tasks.engine.run import Run
 def verify_connections(run: Run) -> str:
     """Step 1; returns a summary for people, as every step."""
     run.progress.begin("looking at both databases")
-    _connect_ahead(run.source, 4)  # this step takes one, and the next one three
-    _connect_ahead(run.target, 2)  # and one
     checked = checking.verify_connections(run)
     sweep(run, checked.target["beside"])
     return checked.summary()
@@ -28,7 +24,7 @@ def verify_connections(run: Run) -> str:
 def dump_source(run: Run) -> str:
     """Steps 2 and 3: they share one snapshot."""
     with target_backed_up(run):
-        manifest = dumping.dump_source(run, repeats=lambda: _connect_for_restore(run))
+        manifest = dumping.dump_source(run)
     stats = statistics(manifest.content, run.settings.stats_tables)
     warnings = [f"the table {name} does not exist in the source" for name, rows in stats.items() if rows is None]
     if manifest.size_bytes < run.settings.min_dump_bytes:
@@ -81,21 +77,7 @@ def verify_target(run: Run) -> str:
 def clean_up(run: Run) -> str:
     """Step 7."""
     run.progress.begin("tidying up")
-    close_waiting()
     return finishing.finish(run).summary()
-
-
-def _connect_ahead(server: Server, times: int = 1) -> None:
-    for _ in range(times):
-        server.connect_ahead()
-
-
-def _connect_for_restore(run: Run) -> None:
-    """When little is to be restored: to judge, to write, to look for who is in the way, and to hold the fence."""
-    if run.facts["target"]["size_bytes"] <= SOON_BYTES:
-        _connect_ahead(run.target, 3)
-        if maintenance := run.facts["maintenance"]:
-            run.target.connect_ahead(maintenance)
 
 
 def _manifests(run: Run) -> tuple[Manifest, Manifest, TargetState]:

@@ -5,7 +5,6 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 
 from tasks.engine.changed_tables import Changed
-from tasks.engine.connected_ahead import close_waiting
 from tasks.engine.content import Content
 from tasks.engine.dump_publishing import keys_of
 from tasks.engine.errors import LoadFailed, NotEqual, Refused, RunLost
@@ -55,8 +54,6 @@ def restore_target(run: Run, source: Manifest, safety: Manifest, expected: Targe
         demand_unchanged(run.paths.source_dump, sha256=source.sha256, keys=keys_of(run), check=run.watch.check)
         run.progress.begin("looking for what changed")
         judged = _judged(run, source, safety, expected)
-        if judged.why is None or judged.changed is not None:
-            run.target.connect_ahead()  # for the verification: this database keeps its place
         if judged.why is None:
             _remember_proof(run, source, safety.content, comment)
             run.progress.begin("publishing")
@@ -76,7 +73,6 @@ def restore_target(run: Run, source: Manifest, safety: Manifest, expected: Targe
         )
         notes = _write_changes(run, what, judged, ahead) if judged.changed is not None else None
     if notes is None:
-        close_waiting()  # who renames a database finds nobody in it
         try:
             notes = replace(run, what)
         except (LoadFailed, NotEqual):

@@ -18,6 +18,8 @@ from tasks.engine.errors import BackupError, SourceBusy
 from tasks.engine.lock_table import read_lock_table
 from tasks.engine.mark import TargetState, qualified
 
+SOON_BYTES = 1 << 30
+"""A larger database takes long, however near it is: what is made ready meanwhile would have to wait."""
 _OTHER_LOCKS = 1000  # of the rows by COPY, of indexes while the content is read, of everybody else
 _TRIES = 5
 _POLL_S = 0.5

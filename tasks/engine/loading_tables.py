@@ -7,6 +7,7 @@ is text. Each text must stand in the table once at most, so it needs a primary k
 
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from tasks.engine.content import holding
 from tasks.engine.dumpfile import LoadParts
 from tasks.engine.dumpfile_reader import CopyBlock, DumpReader, Statement, TableName, open_dump
 from tasks.engine.dumpfile_rules import Kind
-from tasks.engine.errors import LoadFailed
+from tasks.engine.errors import BackupError, LoadFailed
 from tasks.engine.loading import Item, another_file, send_all
 from tasks.engine.loading_rows import copy_columns
 from tasks.engine.loading_session import LoadSession
@@ -159,11 +160,13 @@ class _Table:
         large = self._large
         if large is None:
             yield from self._all(self._block.data)
-        elif (changes := self._changes(large)) is not None:
-            differ[self._block.table] = len(changes.gone) + len(changes.come)
-            yield from self._changed(changes, large.key)
-        else:
-            yield from self._all(self._rows(large))
+            return
+        with ExitStack() as files:
+            if (changes := self._changes(large, files)) is not None:
+                differ[self._block.table] = changes.gone.count + changes.come.count
+                yield from self._changed(changes, large.key)
+            else:
+                yield from self._all(self._rows(large))
 
     def _rows(self, large: Large) -> Iterator[bytes]:
         try:
@@ -171,13 +174,16 @@ class _Table:
         except BlockDamaged as error:
             raise another_file(large.rows.file.name) from error
 
-    def _changes(self, large: Large) -> RowChanges | None:
-        """None: the server is to find out."""
+    def _changes(self, large: Large, files: ExitStack) -> RowChanges | None:
+        """None: the server is to find out. files: stay open while what is returned is read."""
         if large.last is None:
             return None
+        old, new = large.last.data(self._block.text, check=self._check), self._rows(large)
         try:
-            return row_changes(large.last.data(self._block.text, check=self._check), self._rows(large))
-        except BlockDamaged as error:
+            return files.enter_context(row_changes(old, new, directory=large.rows.file.parent))
+        except BackupError:  # that a deadline has passed is an OSError too
+            raise
+        except (BlockDamaged, OSError) as error:
             log.warning("all rows of %s are sent: %s", ".".join(self._block.table), error, extra={"event": "rows_sent"})
             return None
 
@@ -187,11 +193,11 @@ class _Table:
             yield self._statement(template)
 
     def _changed(self, changes: RowChanges, key: Sequence[str] | None) -> Iterator[Item]:
-        if changes.gone:
-            yield from self._brought(b"gone", iter([_joined(changes.gone)]))
+        if changes.gone.count:
+            yield from self._brought(b"gone", changes.gone.pieces())
             yield self._delete(key)
-        if changes.come:
-            yield from self._brought(b"brought", iter([_joined(changes.come)]))
+        if changes.come.count:
+            yield from self._brought(b"brought", changes.come.pieces())
             yield self._statement(_INSERT_ALL)
 
     def _delete(self, key: Sequence[str] | None) -> Statement:
@@ -210,7 +216,3 @@ class _Table:
     def _statement(self, template: bytes, **words: bytes) -> Statement:
         known = {**self._words, **{name.encode(): word for name, word in words.items()}}
         return Statement(text=(template % known).strip(), line=self._block.line, kind=Kind.DEFINITION)
-
-
-def _joined(lines: Sequence[bytes]) -> bytes:
-    return b"".join(line + b"\n" for line in lines)

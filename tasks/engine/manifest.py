@@ -62,12 +62,15 @@ def write_manifest(manifest: Manifest, path: Path) -> None:
 def read_manifest(path: Path) -> Manifest:
     """Read it back; DumpRefused when it is missing or no manifest of ours."""
     try:
-        return parse_manifest(read_regular(path), path)
+        text = str(read_regular(path), "utf-8")  # its bytes are gone when it is parsed
     except OSError as error:
         raise DumpRefused(f"the manifest {path} cannot be read ({error.strerror}); {_WITHOUT}") from error
+    except UnicodeDecodeError as error:
+        raise _damaged(path) from error
+    return parse_manifest(text, path)
 
 
-def parse_manifest(text: bytes, path: Path) -> Manifest:
+def parse_manifest(text: str | bytes, path: Path) -> Manifest:
     """The same of what stands in the file; path: to tell of it."""
     try:
         document = from_json(text)
@@ -80,7 +83,11 @@ def parse_manifest(text: bytes, path: Path) -> Manifest:
             large_blocks={name: _place(at) for name, at in blocks.items()} if blocks is not None else None,
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DumpRefused(f"the manifest {path} is damaged; {_WITHOUT}") from error
+        raise _damaged(path) from error
+
+
+def _damaged(path: Path) -> DumpRefused:
+    return DumpRefused(f"the manifest {path} is damaged; {_WITHOUT}")
 
 
 def _place(found: Any) -> tuple[int, int]:

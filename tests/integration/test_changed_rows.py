@@ -1,7 +1,8 @@
 """Of a large table only the rows that differ are sent, where the dump that the copy was made of is still there."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -37,12 +38,14 @@ class Seen:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.found: list[RowChanges | None] = []
-        self.compare = row_changes
+        self.compare: Callable[..., AbstractContextManager[RowChanges | None]] = row_changes
         monkeypatch.setattr(loading_tables, "row_changes", self._changes)
 
-    def _changes(self, old: Iterator[bytes], new: Iterator[bytes]) -> RowChanges | None:
-        self.found.append(self.compare(old, new))
-        return self.found[-1]
+    @contextmanager
+    def _changes(self, old: Iterator[bytes], new: Iterator[bytes], *, directory: Path) -> Iterator[RowChanges | None]:
+        with self.compare(old, new, directory=directory) as changes:
+            self.found.append(changes)
+            yield changes
 
 
 @pytest.fixture
@@ -79,7 +82,7 @@ def test_they_are_just_those(lasting: Installation, seen: Seen) -> None:
     assert report["way"] == "changed_tables", report["way_reason"]
     [changes] = seen.found
     assert changes is not None
-    assert (len(changes.gone), len(changes.come)) == (2, 1)
+    assert (changes.gone.count, changes.come.count) == (2, 1)
 
 
 def test_the_verification_reads_them_no_second_time(lasting: Installation) -> None:
@@ -106,6 +109,14 @@ def test_too_many_are_found_out_by_the_server(lasting: Installation, seen: Seen)
     assert lasting.copied()["way"] == "changed_tables"
     assert lasting.differences() == []
     assert seen.found == [None]
+
+
+def test_so_are_those_for_which_there_is_no_room_here(lasting: Installation, seen: Seen, tmp_path: Path) -> None:
+    seen.compare = lambda old, new, **_: row_changes(old, new, directory=tmp_path / "absent")
+    lasting.on_source("UPDATE files SET size = size + 2 WHERE id % 5 = 0")
+    assert lasting.copied()["way"] == "changed_tables"
+    assert lasting.differences() == []
+    assert seen.found == []
 
 
 def test_what_a_damaged_dump_says_is_not_believed(lasting: Installation, seen: Seen) -> None:

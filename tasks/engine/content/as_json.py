@@ -31,7 +31,7 @@ def to_json(value: Any) -> Iterator[str]:
         yield _text(value)
 
 
-def from_json(text: bytes) -> Any:
+def from_json(text: str | bytes) -> Any:
     """What json.loads makes of it, with entries of contents in place of their objects.
 
     ValueError and TypeError, as it raises them.

@@ -4,8 +4,10 @@ That is what pg_dump dumps: nothing of system schemas, nothing of an extension, 
 an extension has declared to hold its user's configuration (the rows under the condition that it gave).
 """
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from sys import intern
 from typing import Any
 
 from sqlalchemy.engine import Connection
@@ -27,7 +29,7 @@ RELATIONS = """
           AND d.deptype IN ('a', 'i') AND d.refobjsubid > 0
         GROUP BY 1
     )
-    SELECT coalesce(json_agg(to_json(relation)), '[]') FROM (
+    SELECT coalesce(json_agg(to_json(relation)), '[]')::text FROM (
         SELECT n.nspname::text AS schema, c.relname::text AS name, c.relkind::text AS kind,
                c.relpersistence = 'p' AND coalesce(owned.logged, true) AS logged,
                coalesce(configured.condition, '') AS condition,
@@ -69,7 +71,7 @@ RELATIONS = """
 """
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Relation:
     """A table or sequence as the catalogs describe it."""
 
@@ -102,20 +104,24 @@ def read_relations(connection: Connection) -> list[Relation]:
     return relations_of(run(connection, RELATIONS).scalar_one(), connection)
 
 
-def relations_of(found: Iterable[dict[str, Any]], connection: Connection) -> list[Relation]:
+def relations_of(found: str, connection: Connection) -> list[Relation]:
     """The same of what RELATIONS has found; the connection is asked when it is to be refused."""
-    relations = [
-        Relation(
-            **{
-                **each,
-                "columns": tuple(sorted(each["columns"])),
-                "parents": tuple((schema, name) for schema, name in each["parents"]),
-            }
-        )
-        for each in found
-    ]
+    # each is made as it is met: the objects of JSON take ten times as much, and there may be twenty thousand
+    relations: list[Relation] = json.loads(found, object_hook=_relation)
     _demand_readable(connection, relations)
     return relations
+
+
+def _relation(found: dict[str, Any]) -> Relation:
+    return Relation(
+        **{
+            **found,
+            "schema": intern(found["schema"]),
+            "kind": intern(found["kind"]),
+            "columns": tuple(map(intern, sorted(found["columns"]))),
+            "parents": tuple((schema, name) for schema, name in found["parents"]),
+        }
+    )
 
 
 def _demand_readable(connection: Connection, relations: Sequence[Relation]) -> None:

@@ -23,6 +23,9 @@ class TableContent:
     logged: bool  # False: unlogged, a crash empties it
     parents: tuple[TableName, ...] = ()  # partitioned table or inheritance parents
 
+    def __post_init__(self) -> None:
+        _intern(self, "schema", "name", "fingerprint")
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SequenceContent:
@@ -33,6 +36,9 @@ class SequenceContent:
     last_value: int
     is_called: bool
     logged: bool = True  # False: unlogged itself or owned by an unlogged table, a crash resets it
+
+    def __post_init__(self) -> None:
+        _intern(self, "schema", "name")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,10 +57,14 @@ class SchemaObject:
     recreate: str | None = None  # for deparsed text: what comparison needs to have it deparsed anew
 
     def __post_init__(self) -> None:
-        """Equal texts once in memory: there are two contents at a time, and they are mostly equal."""
-        for name in ("kind", "identity", "definition", "recreate"):
-            if type(text := getattr(self, name)) is str:
-                object.__setattr__(self, name, intern(text))
+        _intern(self, "kind", "identity", "definition", "recreate")
+
+
+def _intern(entry: TableContent | SequenceContent | SchemaObject, *names: str) -> None:
+    """Equal texts once in memory: there are two contents at a time, and they are mostly equal."""
+    for name in names:
+        if type(text := getattr(entry, name)) is str:
+            object.__setattr__(entry, name, intern(text))
 
 
 @dataclass(frozen=True, kw_only=True)

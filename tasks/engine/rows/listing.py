@@ -6,12 +6,12 @@ pg_dump sorts by schema and name, byte by byte, tables before sequences; and so 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy.engine import Connection
 
 from tasks.engine.clients import NEWEST_KNOWN
-from tasks.engine.content.session import rows
+from tasks.engine.content.session import run
 from tasks.engine.errors import BackupError
 
 # Words that only the pg_dump of newer majors quotes: pg_get_keywords() of each, without the unreserved ones.
@@ -68,7 +68,7 @@ class LeftToPgDump(BackupError):
     """Why the rows are not copied by us: pg_dump writes the whole dump then."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Listed:
     """A table whose rows stand in the dump, or a sequence with its value."""
 
@@ -90,12 +90,33 @@ class Listing:
     created: frozenset[tuple[bytes, bytes]]  # schema and name of each table and sequence that pg_dump creates
 
 
+class _Row(NamedTuple):
+    """What _LISTING answers of a relation."""
+
+    kind: str
+    schema: bytes
+    name: bytes
+    quoted_schema: bytes
+    quoted_name: bytes
+    owner: bytes
+    columns: tuple[bytes, ...]
+    configuration: bool
+    condition: bytes
+    refers: bool
+    through_root: bool
+    standard_strings: bool
+    major: int
+
+
 def read_listing(connection: Connection, *, client_major: int) -> Listing:
     """By one question to the server; LeftToPgDump where the database holds what is not understood here.
 
     client_major: of the pg_dump that writes all the rest; it quotes the words that its own major reserves.
     """
-    found = sorted(rows(connection, _LISTING), key=lambda row: (bytes(row.schema), bytes(row.name)))
+    # row by row: as psycopg2 gives them they take ten times as much, and there may be twenty thousand
+    found = sorted(
+        (_Row(*map(_plain, row)) for row in run(connection, _LISTING)), key=lambda row: (row.schema, row.name)
+    )
     _demand_understood(found, client_major)
     words = {
         word
@@ -106,14 +127,19 @@ def read_listing(connection: Connection, *, client_major: int) -> Listing:
     return Listing(
         tables=tuple(_listed(row, words) for row in found if row.kind == "r"),
         sequences=tuple(_listed(row, words) for row in found if row.kind == "S"),
-        views=tuple(bytes(row.name) for row in found if row.kind == "m"),
-        created=frozenset(
-            (bytes(row.schema), bytes(row.name)) for row in found if row.kind in "rpS" and not row.configuration
-        ),
+        views=tuple(row.name for row in found if row.kind == "m"),
+        created=frozenset((row.schema, row.name) for row in found if row.kind in "rpS" and not row.configuration),
     )
 
 
-def _demand_understood(found: Sequence[Any], client_major: int) -> None:
+def _plain(cell: Any) -> Any:
+    """bytea as bytes, which psycopg2 gives as memoryview."""
+    if isinstance(cell, list):
+        return tuple(map(bytes, cell))
+    return bytes(cell) if isinstance(cell, memoryview) else cell
+
+
+def _demand_understood(found: Sequence[_Row], client_major: int) -> None:
     if client_major > NEWEST_KNOWN:
         raise LeftToPgDump(f"pg_dump {client_major} is newer than what this program knows")
     if any(not row.standard_strings for row in found):
@@ -122,20 +148,19 @@ def _demand_understood(found: Sequence[Any], client_major: int) -> None:
         raise LeftToPgDump("a table is partitioned by the hash of an enum, and is loaded through its root")
     if any(row.refers for row in found):
         raise LeftToPgDump("configuration tables of extensions refer to each other, which decides their order")
-    if any(_TO_PSQL.search(bytes(row.condition)) for row in found):
+    if any(_TO_PSQL.search(row.condition) for row in found):
         raise LeftToPgDump("psql would read the condition of an extension's configuration table otherwise")
 
 
-def _listed(row: Any, words: set[bytes]) -> Listed:
+def _listed(row: _Row, words: set[bytes]) -> Listed:
     schema, name, *columns = (
-        b'"%b"' % word if (word := bytes(quoted)) in words else word
-        for quoted in (row.quoted_schema, row.quoted_name, *row.columns)
+        b'"%b"' % quoted if quoted in words else quoted for quoted in (row.quoted_schema, row.quoted_name, *row.columns)
     )
     return Listed(
-        schema=bytes(row.schema),
-        name=bytes(row.name),
-        owner=bytes(row.owner),
+        schema=row.schema,
+        name=row.name,
+        owner=row.owner,
         quoted=schema + b"." + name,
         columns=tuple(columns),
-        condition=bytes(row.condition),
+        condition=row.condition,
     )

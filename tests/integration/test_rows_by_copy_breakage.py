@@ -6,9 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from sqlalchemy.engine import Connection
 
+from tasks.engine import dump_writing, dumping
+from tasks.engine.clients import Client
+from tasks.engine.rows.listing import Listing
 from tests.support.failing import Failed, change_source
-from tests.support.installation import Installation, installed
+from tests.support.installation import Installation, ask, installed, tell
+from tests.support.workers import wait_until
 from worker.demo.servers import PostgresServer, ValkeyServer, find_postgres
 
 _PROGRAM = """#!/bin/sh
@@ -146,3 +151,22 @@ def test_where_the_newest_pg_dump_cannot_a_nearer_one_writes_all(
     assert way.startswith("all by pg_dump: pg_dump ended with exit status 1: ")
     assert "pg_dump: error: not here" in way
     assert installation.differences() == []
+
+
+def test_psql_whose_session_is_ended_before_it_has_something_to_do_is_no_failure(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    idle = "FROM pg_stat_activity WHERE application_name LIKE 'railway-neon-sync/%' AND state = 'idle' AND query = ''"
+
+    def list_rows(connection: Connection, client: Client) -> tuple[Listing | None, str]:
+        if connection.exec_driver_sql("SELECT current_database()").scalar_one() in installation.source:
+            wait_until(lambda: ask(installation.source, f"SELECT {idle}"), "psql")
+            tell(installation.source, f"SELECT pg_terminate_backend(pid, 5000) {idle}")
+        return dump_writing.list_rows(connection, client)
+
+    monkeypatch.setattr(dumping, "list_rows", list_rows)
+    report = installation.copied()
+    assert report["dump_ways"][report["source_dump"]["file"]].startswith(
+        "all by pg_dump: psql ended with exit status 2"
+    )
+    assert installation.leftovers() == []

@@ -43,6 +43,7 @@ _SESSION = (
     "OPERATOR(pg_catalog.=) 'on' AND pg_catalog.current_setting('event_triggers', true) IS NOT NULL; "
 )
 _CHECK_INTERVAL = "; SET client_connection_check_interval = '1s'"
+_LOST = psycopg2.InterfaceError("it was lost before")
 _UNREACHABLE_STATES = ("08", "57P", "53300")  # connection lost; server going down; too many connections
 _END_SESSIONS = (
     "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
@@ -112,6 +113,9 @@ class Server:
             yield
         except sqlalchemy.exc.DBAPIError as error:
             raise self._ours(error.orig) from error
+        except sqlalchemy.exc.PendingRollbackError as error:  # of the next statement in a session that was lost
+            lost = error.__context__
+            raise self._ours(lost.orig if isinstance(lost, sqlalchemy.exc.DBAPIError) else _LOST) from error
         except psycopg2.Error as error:
             raise self._ours(error) from error
         except UnicodeDecodeError as error:

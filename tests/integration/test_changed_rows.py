@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tasks.engine import dumpfile, loading_tables
+from tasks.engine.errors import DeadlineExceeded
 from tasks.engine.row_changes import RowChanges, row_changes
 from tests.bench.wire import Wire
 from tests.integration.test_changed_tables import CHANGES, SCHEMA, only_what_differs_is_written
@@ -117,6 +118,18 @@ def test_so_are_those_for_which_there_is_no_room_here(lasting: Installation, see
     assert lasting.copied()["way"] == "changed_tables"
     assert lasting.differences() == []
     assert seen.found == []
+
+
+def test_a_step_that_has_no_time_left_ends_while_it_compares(lasting: Installation, seen: Seen) -> None:
+    def compare(*_: object, **__: object) -> AbstractContextManager[RowChanges | None]:
+        raise DeadlineExceeded("restore_target took longer than its limit")
+
+    seen.compare = compare
+    lasting.on_source("UPDATE files SET size = size + 3 WHERE id % 5 = 0")
+    report = lasting.run_here()
+    assert "took longer than its limit" in report["error"]
+    seen.compare = row_changes
+    lasting.copied()
 
 
 def test_what_a_damaged_dump_says_is_not_believed(lasting: Installation, seen: Seen) -> None:

@@ -2,10 +2,12 @@
 
 import io
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 
 import psycopg2
 import pytest
+import sqlalchemy
+from sqlalchemy.engine import Connection
 
 from config.urls import DatabaseUrl
 from tasks.engine.connections import Server, ask, opened_ahead
@@ -228,3 +230,27 @@ def test_a_session_that_was_opened_ahead_is_closed_whether_it_was_used_or_not(
     ):
         pytest.fail("it opened")
     wait_until(lambda: ask_server(source_server.dsn(), sessions) == [(0,)], "the sessions to end")
+
+
+@pytest.mark.parametrize("asks", ["the statement that finds it out", "the one after it", "another one"])
+def test_a_session_that_was_lost_is_told_as_that_whoever_asks_it_next(server: Server, asks: str) -> None:
+    """A statement that fails is followed by what undoes it, which SQLAlchemy refuses in words of its own then."""
+    with pytest.raises(ServerUnreachable, match=r"the connection to the source .* was lost"):
+        ask_a_lost_session(server, asks)
+
+
+def ask_a_lost_session(server: Server, asks: str) -> None:
+    with server.open() as connection:
+        lose(server, connection)
+        if asks == "the one after it":
+            ask(connection, "SELECT 1")
+        if asks == "another one":
+            with suppress(sqlalchemy.exc.DBAPIError):
+                connection.exec_driver_sql("SELECT 1")
+        connection.exec_driver_sql("SELECT 1")
+
+
+def lose(server: Server, connection: Connection) -> None:
+    pid = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
+    with server.open(autocommit=True) as other:
+        other.exec_driver_sql(f"SELECT pg_terminate_backend({pid}, 5000)")

@@ -11,13 +11,15 @@ import socket
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 _START_TIMEOUT_S = 60.0
+_TRIES = 4
+_PORT_TAKEN = "Address already in use"
 _STOP_TIMEOUT_S = 20.0
 
 
@@ -108,6 +110,7 @@ class PostgresServer:
     initdb_options: Sequence[str] = ()
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
+    told: bool = False  # at its port, by which others may know it
 
     @property
     def data(self) -> Path:
@@ -155,6 +158,23 @@ class PostgresServer:
         return self
 
     def start(self) -> "PostgresServer":
+        """A port that somebody took meanwhile is waited for; before anybody was told it, another one is taken."""
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                self._launch()
+                self._wait_until_ready()
+                break
+            except ServerFailed as error:
+                if not tries_left or _PORT_TAKEN not in str(error):
+                    raise
+                if self.told:
+                    time.sleep(1)
+                else:
+                    self.port = free_port()
+        self.told = True
+        return self
+
+    def _launch(self) -> None:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(  # noqa: S603 - our own path and arguments
                 [self._tool("postgres"), "-D", str(self.data), "-p", str(self.port)],
@@ -163,8 +183,6 @@ class PostgresServer:
                 start_new_session=True,
                 **self._identity(),
             )
-        self._wait_until_ready()
-        return self
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """End the server: SIGTERM smart, SIGINT fast, SIGQUIT immediate (as a crash)."""
@@ -197,12 +215,19 @@ class PostgresServer:
                 self.process = None
                 raise ServerFailed(f"PostgreSQL did not start:\n{self.log.read_text()[-2000:]}")
             try:
-                psycopg2.connect(self.dsn(), connect_timeout=5).close()
-                return
+                if self._is_ours(psycopg2.connect(self.dsn(), connect_timeout=5)):
+                    return
+                time.sleep(0.03)
             except psycopg2.OperationalError:
                 if time.monotonic() > give_up:
                     raise
                 time.sleep(0.03)
+
+    def _is_ours(self, connection: Any) -> bool:
+        """Another server may have come to listen at the port first."""
+        with closing(connection), connection.cursor() as cursor:
+            cursor.execute("SHOW data_directory")
+            return bool(Path(cursor.fetchone()[0]) == self.data)
 
     def _tool(self, name: str) -> str:
         return str(self._readable_binaries() / name)

@@ -204,20 +204,17 @@ Opened = Callable[[], AbstractContextManager[Connection]]
 
 @contextmanager
 def opened_ahead(
-    server: Server, database: str | None, *, autocommit: bool = False, repeatable: bool = False, first: str = ""
+    server: Server, database: str | None, *, autocommit: bool = False, repeatable: bool = False
 ) -> Iterator[Opened]:
     """Open a session beside other work; what comes back waits for it, and closes it when it is left.
 
-    first: a statement that it has done then, in its transaction. Where opening failed, as on a server that had no
-    connection left, it is opened when it is asked for.
+    Where that failed, as on a server that had no connection left, it is opened then.
     """
     session = ExitStack()
 
     def open_it() -> Connection:
         connection = session.enter_context(server.open(database, autocommit=autocommit, repeatable=repeatable))
         with server.translated():  # while it waits, the server's own idle_session_timeout must not end it
-            if first:
-                raw_connection(connection).put_off(first)
             raw_connection(connection).catch_up()
         return connection
 

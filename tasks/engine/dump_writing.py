@@ -107,6 +107,7 @@ def rows_begun(run: Run, server: Server, client: Client, *, encoding: str) -> It
         _credentials(run, server, encoding, run.paths.directory) as credentials,
         psql_begun(client.psql, env=tool_environment(credentials), watch=run.watch) as psql,
     ):
+        psql.have_patience()
         yield Begun(psql=psql, client=client, encoding=encoding)
 
 

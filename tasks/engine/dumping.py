@@ -5,10 +5,10 @@ import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import copy_context
-from dataclasses import asdict, dataclass, replace
-from functools import cache, partial
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,13 @@ from sqlalchemy.engine import Connection
 
 from tasks.engine import grants
 from tasks.engine.clients import Client, choose_client
-from tasks.engine.connections import Opened, Server, ask, opened_ahead, raw_connection
+from tasks.engine.connections import Server, ask, raw_connection
 from tasks.engine.content import (
     Content,
     TableName,
     read_content,
 )
-from tasks.engine.content.session import put_off
+from tasks.engine.content.session import catch_up
 from tasks.engine.content.values import Holds
 from tasks.engine.database_properties import properties_found, properties_query
 from tasks.engine.dump_publishing import examine, publish, removed_unless_published
@@ -32,7 +32,7 @@ from tasks.engine.errors import BackupError, DumpRefused
 from tasks.engine.kept_rows import as_proved, kept_blocks, read_large
 from tasks.engine.kept_schema import CATALOGS, catalogs_digest, distrust, kept_schema
 from tasks.engine.manifest import Manifest
-from tasks.engine.mark import TargetState, literal
+from tasks.engine.mark import TargetState
 from tasks.engine.names import DumpKind, form_of, part_path
 from tasks.engine.run import Run
 from tasks.engine.snapshot import SOON_BYTES, Snapshot, giving_way, take_snapshot
@@ -117,11 +117,9 @@ def _dump(
     lock_timeout_s = run.settings.source_lock_timeout_s
     choose = partial(choose_client, bin_dir=run.settings.pg_bin_dir, what=kind if kind == "source" else "target")
     with (
-        _content_session(server, kind) as content_session,
         server.open() as connection,
         _rows_begun(run, server, kind, connection, choose) as begun,
         removed_unless_published(part),
-        ExitStack() as beside,
     ):
         snapshot = take_snapshot(
             server,
@@ -134,19 +132,16 @@ def _dump(
         seen(snapshot.before)
         major = snapshot.server_major
         client = choose(major, schema_only=True)
-        describe = cache(
-            lambda: {**_describe(snapshot, kind), "client_version": client.version, "privileges": keep_owners}
-        )
-        if instead is not None and (found := instead(snapshot, describe())) is not None:
+        described = {
+            **_describe(snapshot, kind),  # before the reading begins: the session serves one thread at a time
+            "client_version": client.version,
+            "privileges": keep_owners,
+        }
+        if instead is not None and (found := instead(snapshot, described)) is not None:
             return found
-        run.progress.begin("reading and dumping")
-        reading = beside.enter_context(_content_read(run, content_session, snapshot, privileges=keep_owners))
-        described = describe()
         listing, reason = list_rows(snapshot.connection, client)
         kept = kept_schema(run, described) if listing is not None and kind == "source" else None
         encoding = described["properties"]["encoding"]
-        if kept is None:
-            reading.known.set_result({})
         read = read_large(run, snapshot, kept, described) if kept is not None else {}
         blocks = kept_blocks(kept, read, run.paths.directory, encoding=encoding) if kept is not None else {}
         plain = form_of(part.name).plain
@@ -168,7 +163,7 @@ def _dump(
             kept_rows=blocks,
             begun=begun,
         )
-        content, written, facts = _dump_and_read(run, asked, part, reading, read)
+        content, written, facts = _dump_and_read(run, asked, part, snapshot, read)
     run.keep(dump_ways={**run.facts.get("dump_ways", {}), final.name: written.way})
     return publish(
         run,
@@ -182,13 +177,6 @@ def _dump(
     )
 
 
-def _content_session(server: Server, kind: DumpKind) -> AbstractContextManager[Opened]:
-    """Opened beside the first one; at the target when it is needed, since mostly its last dump serves."""
-    if kind == "source":
-        return opened_ahead(server, None, repeatable=True)
-    return nullcontext(partial(server.open, repeatable=True))
-
-
 def _rows_begun(
     run: Run, server: Server, kind: DumpKind, connection: Connection, choose: Callable[..., Client]
 ) -> AbstractContextManager[Begun | None]:
@@ -200,54 +188,45 @@ def _rows_begun(
     return rows_begun(run, server, client, encoding=raw.info.parameter_status("server_encoding"))
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Reading:
-    """The content, which is read beside the dump. known: rows that need not be read; asked when only rows are left."""
-
-    content: Future[Content]
-    known: Future[Mapping[TableName, Holds]]
-
-
-@contextmanager
-def _content_read(run: Run, opened: Opened, snapshot: Snapshot, *, privileges: bool) -> Iterator[_Reading]:
-    """Begun in a thread and a session of its own, under the snapshot. What fails inside ends it."""
-    known: Future[Mapping[TableName, Holds]] = Future()
-
-    def read() -> Content:
-        with opened() as connection:
-            put_off(connection, f"SET TRANSACTION SNAPSHOT {literal(snapshot.name)}")
-            return read_content(connection, progress=run.progress.tables_done, privileges=privileges, known=known)
-
-    with ThreadPoolExecutor(1, thread_name_prefix="content") as pool:
-        content = pool.submit(copy_context().run, read)
-        try:
-            yield _Reading(content=content, known=known)
-        except BackupError as error:
-            run.watch.fail(_first_cause(content, error))
-            raise
-        finally:
-            known.cancel()  # else it would be waited for
-
-
 def _dump_and_read(
-    run: Run, asked: Asked, part: Path, reading: _Reading, read: Mapping[TableName, Holds]
+    run: Run, asked: Asked, part: Path, snapshot: Snapshot, read: Mapping[TableName, Holds]
 ) -> tuple[Content, Written, DumpFacts | None]:
-    """The dump and the content, both of the one snapshot; with how the dump was written.
+    """The dump in this thread, the content in another, both under the one snapshot; with how the dump was written.
 
     Where definitions are those of the last dump, rows are read when it is known which of them differ from its: then
     the file was examined, and what was found is given too. read: what was read of rows before.
     """
-    written, facts = write_dump(run, asked, part), None
-    run.progress.bytes_done(part.stat().st_size)
-    if asked.kept is not None:
-        written, facts = _examine_kept(run, asked, asked.kept.file, part, written)
-        found = asked.kept.rows_as_before(facts.load_parts)
-        run.progress.begin("reading the rows that differ")
-        reading.known.set_result({**read, **found})
-        if written.rows_at:
-            told = f"of {len(found)} of {len(facts.rows)} tables the rows are as there"
-            written = replace(written, way=f"{written.way}; {told}")
-    return reading.content.result(), written, facts
+    as_before: Future[Mapping[TableName, Holds]] = Future()
+    with ThreadPoolExecutor(1, thread_name_prefix="content") as pool:
+        # In the session that holds the locks, so that nobody else's can come between, and its loss is seen.
+        reading = pool.submit(copy_context().run, _read, run, asked, snapshot, as_before if asked.kept else None)
+        try:
+            written, facts = write_dump(run, asked, part), None
+            run.progress.bytes_done(part.stat().st_size)
+            if asked.kept is not None:
+                written, facts = _examine_kept(run, asked, asked.kept.file, part, written)
+                found = asked.kept.rows_as_before(facts.load_parts)
+                run.progress.begin("reading the rows that differ")
+                as_before.set_result({**read, **found})
+                if written.rows_at:
+                    told = f"of {len(found)} of {len(facts.rows)} tables the rows are as there"
+                    written = replace(written, way=f"{written.way}; {told}")
+        except BackupError as error:
+            run.watch.fail(_first_cause(reading, error))
+            raise
+        finally:
+            as_before.cancel()  # else it would be waited for
+        return reading.result(), written, facts
+
+
+def _read(run: Run, asked: Asked, snapshot: Snapshot, known: Future[Mapping[TableName, Holds]] | None) -> Content:
+    with asked.server.translated():
+        found = read_content(
+            snapshot.connection, progress=run.progress.tables_done, privileges=asked.keep_owners, known=known
+        )
+        if known is None:
+            catch_up(snapshot.connection)  # its locks on indexes, while pg_dump goes on
+        return found
 
 
 def _examine_kept(run: Run, asked: Asked, last: str, part: Path, written: Written) -> tuple[Written, DumpFacts]:

@@ -156,7 +156,7 @@ def test_where_the_newest_pg_dump_cannot_a_nearer_one_writes_all(
 def test_psql_whose_session_is_ended_before_it_has_something_to_do_is_no_failure(
     installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    idle = "FROM pg_stat_activity WHERE application_name LIKE 'railway-neon-sync/%' AND state = 'idle' AND query = ''"
+    idle = "FROM pg_stat_activity WHERE state = 'idle' AND query = 'SET idle_session_timeout = 0;'"
 
     def list_rows(connection: Connection, client: Client) -> tuple[Listing | None, str]:
         if connection.exec_driver_sql("SELECT current_database()").scalar_one() in installation.source:

@@ -209,6 +209,7 @@ class PostgresServer:
         import psycopg2  # noqa: PLC0415
 
         give_up = time.monotonic() + _START_TIMEOUT_S
+        strange: Exception
         while True:
             assert self.process is not None  # noqa: S101
             if self.process.poll() is not None:
@@ -217,17 +218,18 @@ class PostgresServer:
             try:
                 if self._is_ours(psycopg2.connect(self.dsn(), connect_timeout=5)):
                     return
-                time.sleep(0.03)
-            except psycopg2.OperationalError:
-                if time.monotonic() > give_up:
-                    raise
-                time.sleep(0.03)
+                strange = ServerFailed(f"another server listens at port {self.port}")
+            except psycopg2.OperationalError as error:
+                strange = error
+            if time.monotonic() > give_up:
+                raise strange
+            time.sleep(0.03)
 
     def _is_ours(self, connection: Any) -> bool:
         """Another server may have come to listen at the port first."""
         with closing(connection), connection.cursor() as cursor:
             cursor.execute("SHOW data_directory")
-            return bool(Path(cursor.fetchone()[0]) == self.data)
+            return Path(cursor.fetchone()[0]).resolve() == self.data.resolve()
 
     def _tool(self, name: str) -> str:
         return str(self._readable_binaries() / name)

@@ -178,8 +178,8 @@ def prepare_stage() -> Stage:
     root = Path(tempfile.mkdtemp(prefix="railway-neon-sync-demo-", dir="/tmp" if os.geteuid() == 0 else None))  # noqa: S108
     return Stage(
         root=root,
-        source=PostgresServer(root / "neon", binaries, password="demo-source"),  # noqa: S106 - lives for seconds
-        target=PostgresServer(root / "railway", binaries, password="demo-target"),  # noqa: S106
+        source=PostgresServer(root / "neon", binaries, password="demo-source", told=True),  # noqa: S106 - lives for seconds
+        target=PostgresServer(root / "railway", binaries, password="demo-target", told=True),  # noqa: S106
         broker=ValkeyServer(root / "valkey"),
     )
 

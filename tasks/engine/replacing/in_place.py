@@ -50,8 +50,7 @@ class InPlace:
         with ExitStack() as stack:
             ahead = self._ahead or stack.enter_context(sessions_ahead(run))
             opened = ahead.target
-            if ahead.fence is not None:  # its lock in the maintenance database too, where method swap takes it
-                stack.enter_context(ahead.fence())
+            stack.enter_context(_fence_held(run, ahead.maintenance))
             stack.enter_context(blockers_ended(run.target, grace_s=run.settings.target_blockers_grace_s))
             self._connection = stack.enter_context(opened())
             self._stack = stack.pop_all()
@@ -106,18 +105,29 @@ class Ahead:
     """The sessions that this method needs; None where there is no maintenance database."""
 
     target: Opened
-    fence: Opened | None  # with its lock
+    maintenance: Opened | None
 
 
 @contextmanager
 def sessions_ahead(run: Run) -> Iterator[Ahead]:
     """Open them beside other work."""
-    maintenance, lock = run.facts["maintenance"], fence.take_lock_statement(run.target_name)
+    maintenance = run.facts["maintenance"]
     with ExitStack() as stack:
         yield Ahead(
             target=stack.enter_context(opened_ahead(run.target, run.target_name)),
-            fence=stack.enter_context(opened_ahead(run.target, maintenance, first=lock)) if maintenance else None,
+            maintenance=stack.enter_context(opened_ahead(run.target, maintenance)) if maintenance else None,
         )
+
+
+@contextmanager
+def _fence_held(run: Run, opened: Opened | None) -> Iterator[None]:
+    """The fence's lock in the maintenance database too, where method swap takes it."""
+    if opened is None:
+        yield
+        return
+    with opened() as connection:
+        connection.exec_driver_sql(fence.take_lock_statement(run.target_name))
+        yield
 
 
 @contextmanager

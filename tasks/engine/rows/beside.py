@@ -46,26 +46,38 @@ class Psql:
         """All that it is to do; once."""
         self._pool.submit(self._give, script)
 
+    def have_patience(self) -> None:
+        """It may have to wait for longer than the database lets sessions be idle."""
+        with suppress(BrokenPipeError):
+            self._input.write(b"SET idle_session_timeout = 0;\n")
+            self._input.flush()
+
     def _give(self, script: BinaryIO) -> None:
         with suppress(BrokenPipeError), self._input as stdin:  # it tells why it has ended
-            shutil.copyfileobj(script, stdin)
+            try:
+                shutil.copyfileobj(script, stdin)
+            except BrokenPipeError:
+                raise
+            except Exception as error:  # before its input ends: it must not take a part for all
+                self.watch.fail(BackupError(f"psql could not be told what to do: {error}"))
+                raise
 
 
 @contextmanager
 def psql_begun(path: Path, *, env: Mapping[str, str], watch: Watch) -> Iterator[Psql]:
     """It is started; when this is left it has ended, or is ended."""
     both = Watch(watch.what, watch.remaining_s)  # so that it, and pg_dump, can be ended without the step
-    reading, writing = os.pipe()
-    with (
-        closing(os.fdopen(writing, "wb")) as stdin,
-        watch.covering(lambda: both.fail(watch.reason or BackupError("the step has ended"))),
-        ThreadPoolExecutor(2, thread_name_prefix="dumping") as pool,
-        _reading(pool, psql_command(path), env, both, stdin=reading) as (output, ended),
-    ):
-        try:
-            yield Psql(name=path.name, output=output, ended=ended, watch=both, _input=stdin, _pool=pool)
-        finally:
-            both.fail(BackupError("psql is not needed any more"))
+    with watch.covering(lambda: both.fail(watch.reason or BackupError("the step has ended"))):
+        reading, writing = os.pipe()
+        with (
+            closing(os.fdopen(writing, "wb")) as stdin,
+            ThreadPoolExecutor(2, thread_name_prefix="dumping") as pool,
+            _reading(pool, psql_command(path), env, both, stdin=reading) as (output, ended),
+        ):
+            try:
+                yield Psql(name=path.name, output=output, ended=ended, watch=both, _input=stdin, _pool=pool)
+            finally:
+                both.fail(BackupError("psql is not needed any more"))
 
 
 def psql_command(path: Path) -> list[str]:

@@ -4,7 +4,7 @@ import itertools
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import copy_context
 from dataclasses import asdict, replace
@@ -28,7 +28,7 @@ from tasks.engine.database_properties import properties_found, properties_query
 from tasks.engine.dump_publishing import examine, publish, removed_unless_published
 from tasks.engine.dump_writing import Asked, Begun, Written, list_rows, rows_begun, write_dump
 from tasks.engine.dumpfile import DumpFacts
-from tasks.engine.errors import BackupError, DumpRefused
+from tasks.engine.errors import BackupError, DumpRefused, ToolFailed
 from tasks.engine.kept_rows import as_proved, kept_blocks, read_large
 from tasks.engine.kept_schema import CATALOGS, catalogs_digest, distrust, kept_schema
 from tasks.engine.manifest import Manifest
@@ -43,6 +43,7 @@ log = logging.getLogger(__name__)
 Instead = Callable[[Snapshot, Mapping[str, Any]], Manifest | None]  # the second: what a manifest says beside content
 CLUSTER = "SELECT system_identifier FROM pg_control_system()"
 DATABASE = "SELECT oid || '/' || datname FROM pg_database WHERE datname = current_database()"
+_PATIENCE_S = 2.0
 _WAL_POSITION = "SELECT pg_current_wal_lsn()"
 _KNOWN = f"""
     SELECT json_build_array(current_database(), current_setting('server_version'),
@@ -212,6 +213,9 @@ def _dump_and_read(
                     told = f"of {len(found)} of {len(facts.rows)} tables the rows are as there"
                     written = replace(written, way=f"{written.way}; {told}")
         except BackupError as error:
+            if isinstance(error, ToolFailed):  # the reading, if it finds the same, tells more of it
+                as_before.cancel()
+                wait([reading], _PATIENCE_S)
             run.watch.fail(_first_cause(reading, error))
             raise
         finally:

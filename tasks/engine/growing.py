@@ -54,6 +54,8 @@ class Examination:
         return not over
 
     def _note(self, done: int) -> None:
+        if self._given_up:
+            raise GivenUp
         self.done = done
         self._told(done)
 
